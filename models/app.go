@@ -17,6 +17,12 @@ type App struct {
 	// Empty: any HTTP answer on the port will do.
 	HealthPath string
 	Formation  Formation `gorm:"serializer:json"`
+	// Buildpack forces detection; empty lets the repository decide.
+	Buildpack string
+	// WritableRoot lifts the read-only root file system of Instances.
+	WritableRoot bool
+	// RootUser lets images that start as root do so, with few capabilities.
+	RootUser bool
 	// Stopped apps keep their Release but run no Instance.
 	Stopped bool
 	// LiveReleaseID is the Release that the routes lead to.

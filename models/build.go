@@ -1,0 +1,85 @@
+package models
+
+import "time"
+
+// BuildState is where a Build is; it only moves forward.
+type BuildState string
+
+// The states of a Build.
+const (
+	BuildQueued    BuildState = "queued"
+	BuildRunning   BuildState = "running"
+	BuildSucceeded BuildState = "succeeded"
+	BuildFailed    BuildState = "failed"
+	BuildCancelled BuildState = "cancelled"
+)
+
+// Ended reports whether the Build can change no more.
+func (s BuildState) Ended() bool {
+	return s == BuildSucceeded || s == BuildFailed || s == BuildCancelled
+}
+
+// CanBecome reports whether next is a legal successor of s.
+func (s BuildState) CanBecome(next BuildState) bool {
+	switch s {
+	case BuildQueued:
+		return next == BuildRunning || next == BuildFailed || next == BuildCancelled
+	case BuildRunning:
+		return next.Ended()
+	default:
+		return false
+	}
+}
+
+// Build is one attempt to turn a commit into an image. It is numbered from 1
+// within its App.
+type Build struct {
+	ID      ID `gorm:"primaryKey"`
+	AppID   ID
+	Number  int
+	Ref     string
+	Commit  string
+	Subject string
+	ActorID ID
+	State   BuildState
+	// Runtime and Reason are what detection found: "Node.js 22" and why.
+	Runtime string
+	Reason  string
+	// Dockerfile is what was built, kept so that a release can be explained.
+	Dockerfile string
+	// Image names the result by the digest of its configuration.
+	Image     string
+	Processes Processes `gorm:"serializer:json"`
+	// Port is where the image says that it listens; 0 leaves the choice to us.
+	Port int
+	// Updates are the refs that move when the Release of this Build serves.
+	Updates    []RefUpdate `gorm:"serializer:json"`
+	ClearCache bool
+	Error      string
+	CreatedAt  time.Time
+	StartedAt  *time.Time
+	FinishedAt *time.Time
+}
+
+// TableName implements gorm's Tabler.
+func (Build) TableName() string { return "paas_builds" }
+
+// Move sets the Build's state; an illegal transition is a Conflict and changes
+// nothing.
+func (b *Build) Move(next BuildState, now time.Time) error {
+	if !b.State.CanBecome(next) {
+		return Errorf(Conflict, "build #%d is %s and cannot become %s", b.Number, b.State, next)
+	}
+	b.State = next
+	if next == BuildRunning {
+		b.StartedAt = &now
+	}
+	if next.Ended() {
+		b.FinishedAt = &now
+	}
+	return nil
+}
+
+// Processes maps process types to the argument vector that starts them. An
+// empty vector starts the image as its own Dockerfile says.
+type Processes map[string][]string

@@ -1,0 +1,115 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/skypanel/sky/models"
+	"gorm.io/gorm"
+)
+
+// CreateNode inserts node; a taken name is a Conflict.
+func (s *Store) CreateNode(ctx context.Context, node *models.Node) error {
+	return s.create(ctx, node, "node "+node.Name)
+}
+
+// Node returns the Node with this id.
+func (s *Store) Node(ctx context.Context, id models.ID) (models.Node, error) {
+	return first[models.Node](s.reader(ctx).Where("id = ?", id), "node")
+}
+
+// NodeByName returns the Node with this name.
+func (s *Store) NodeByName(ctx context.Context, name string) (models.Node, error) {
+	return first[models.Node](s.reader(ctx).Where("name = ?", name), "node")
+}
+
+// NodeByJoin returns the Node that the unused join token with this SHA-256
+// registers.
+func (s *Store) NodeByJoin(ctx context.Context, hash []byte) (models.Node, error) {
+	return first[models.Node](s.reader(ctx).Where("join_hash = ?", hash), "node")
+}
+
+// Nodes returns all Nodes by name.
+func (s *Store) Nodes(ctx context.Context) ([]models.Node, error) {
+	return all[models.Node](s.reader(ctx).Order("name"), "nodes")
+}
+
+// UpdateNode reads the Node for update, lets change edit it and writes it back,
+// in one transaction.
+func (s *Store) UpdateNode(ctx context.Context, id models.ID, change func(*models.Node) error) error {
+	return s.Transact(ctx, func(tx *Store) error {
+		node, err := first[models.Node](forUpdate(tx.writer(ctx)).Where("id = ?", id), "node")
+		if err != nil {
+			return err
+		}
+		if err := change(&node); err != nil {
+			return err
+		}
+		return tx.save(ctx, &node, "node "+node.Name)
+	})
+}
+
+// NextGeneration counts a new Assignment for the Node and returns its number.
+func (s *Store) NextGeneration(ctx context.Context, id models.ID) (uint64, error) {
+	var node models.Node
+	err := s.Transact(ctx, func(tx *Store) error {
+		result := tx.writer(ctx).Model(&models.Node{}).Where("id = ?", id).
+			UpdateColumn("generation", gorm.Expr("generation + 1"))
+		if result.Error != nil {
+			return fmt.Errorf("count assignment: %w", result.Error)
+		}
+		var err error
+		node, err = first[models.Node](tx.writer(ctx).Where("id = ?", id), "node")
+		return err
+	})
+	return node.Generation, err
+}
+
+// ChangeInstances adds and removes rows in one transaction, so that an
+// Assignment never shows half of a rollout's step.
+func (s *Store) ChangeInstances(ctx context.Context, add []models.Instance, remove []models.ID) error {
+	return s.Transact(ctx, func(tx *Store) error {
+		if len(remove) > 0 {
+			if err := tx.writer(ctx).Where("id IN ?", remove).Delete(&models.Instance{}).Error; err != nil {
+				return fmt.Errorf("remove instances: %w", err)
+			}
+		}
+		if len(add) == 0 {
+			return nil
+		}
+		return tx.create(ctx, &add, "instance")
+	})
+}
+
+// Instances returns the App's wanted Instances, oldest first.
+func (s *Store) Instances(ctx context.Context, app models.ID) ([]models.Instance, error) {
+	return all[models.Instance](s.reader(ctx).Where("app_id = ?", app).Order("id"), "instances")
+}
+
+// InstancesOnNode returns the Instances that the Node is to run.
+func (s *Store) InstancesOnNode(ctx context.Context, node models.ID) ([]models.Instance, error) {
+	return all[models.Instance](s.reader(ctx).Where("node_id = ?", node).Order("id"), "instances")
+}
+
+// ReleasesByID returns the Releases with these ids.
+func (s *Store) ReleasesByID(ctx context.Context, ids []models.ID) (map[models.ID]models.Release, error) {
+	rows, err := all[models.Release](s.reader(ctx).Where("id IN ?", ids), "releases")
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[models.ID]models.Release, len(rows))
+	for _, row := range rows {
+		byID[row.ID] = row
+	}
+	return byID, nil
+}
+
+// Runtimes returns all Runtimes by type and version.
+func (s *Store) Runtimes(ctx context.Context) ([]models.Runtime, error) {
+	return all[models.Runtime](s.reader(ctx).Order("type, version"), "runtimes")
+}
+
+// CreateRuntime inserts runtime; a type and version that exist are a Conflict.
+func (s *Store) CreateRuntime(ctx context.Context, runtime *models.Runtime) error {
+	return s.create(ctx, runtime, "runtime "+runtime.Type+" "+runtime.Version)
+}
