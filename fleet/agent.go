@@ -1,0 +1,186 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/skypanel/sky/agent/protocol"
+	"github.com/skypanel/sky/models"
+)
+
+// retryAssignment is the pause after an Assignment could not be computed.
+const retryAssignment = time.Second
+
+// agent is one link of one Node, from Hello to its end.
+type agent struct {
+	fleet   *Fleet
+	node    models.ID
+	link    *protocol.Link
+	refresh chan struct{} // holds one token: the slot in which the newest wins
+	done    chan struct{} // closed when serve has returned
+	streams sync.WaitGroup
+}
+
+// poke asks for the Assignment to be sent; many pokes are one.
+func (a *agent) poke() {
+	select {
+	case a.refresh <- struct{}{}:
+	default:
+	}
+}
+
+func (f *Fleet) serveLink(w http.ResponseWriter, r *http.Request) {
+	done, err := f.start()
+	if err != nil {
+		http.Error(w, "the control plane is shutting down", http.StatusServiceUnavailable)
+		return
+	}
+	defer done()
+	id, err := f.config.Authenticate(r)
+	if err != nil {
+		http.Error(w, "these credentials belong to no node", http.StatusUnauthorized)
+		return
+	}
+	link, err := protocol.Accept(w, r)
+	if err != nil {
+		f.config.Logger.Warn("agent link not accepted", "node", id, "error", err)
+		return
+	}
+	a := &agent{fleet: f, node: id, link: link, refresh: make(chan struct{}, 1), done: make(chan struct{})}
+	if err := a.serve(); err != nil {
+		f.config.Logger.Info("agent link ended", "node", id, "error", err)
+	}
+}
+
+// serve runs one link until it ends. Everything that it started has returned
+// when it does, but for the watch that calls a silent Node offline.
+func (a *agent) serve() error {
+	defer close(a.done)
+	ctx, cancel := context.WithCancel(a.fleet.ctx)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = a.link.Close() })
+	defer stop()
+	hello, err := a.greet()
+	if err != nil {
+		return errors.Join(err, a.link.Close())
+	}
+	if replaced := a.fleet.attach(a); replaced != nil {
+		_ = replaced.link.Close()
+		<-replaced.done
+	}
+	a.fleet.config.Nodes.Online(ctx, a.node, hello)
+	a.poke()
+	a.streams.Go(func() { a.sendAssignments(ctx) })
+	a.streams.Go(func() { a.acceptStreams(ctx) })
+	err = a.receive(ctx)
+	cancel()
+	_ = a.link.Close()
+	a.streams.Wait()
+	a.watchSilence()
+	return err
+}
+
+// greet reads the agent's Hello and answers it.
+func (a *agent) greet() (protocol.Hello, error) {
+	late := time.AfterFunc(protocol.WriteTimeout, func() { _ = a.link.Close() })
+	defer late.Stop()
+	message, err := a.link.Receive()
+	if err != nil {
+		return protocol.Hello{}, fmt.Errorf("receive hello: %w", err)
+	}
+	if message.Hello == nil {
+		return protocol.Hello{}, errors.New("receive hello: the agent began with another message")
+	}
+	welcome := protocol.Welcome{Version: protocol.Version}
+	if message.Hello.Version > protocol.Version {
+		welcome.Refused = fmt.Sprintf("the agent speaks protocol version %d, this control plane %d: upgrade the control plane first", message.Hello.Version, protocol.Version)
+	}
+	if err := a.link.Send(protocol.Message{Welcome: &welcome}); err != nil {
+		return protocol.Hello{}, fmt.Errorf("send welcome: %w", err)
+	}
+	if welcome.Refused != "" {
+		return protocol.Hello{}, errors.New(welcome.Refused)
+	}
+	return *message.Hello, nil
+}
+
+// receive handles messages until the link ends or is silent for too long.
+func (a *agent) receive(ctx context.Context) error {
+	quiet := time.AfterFunc(a.fleet.config.OfflineAfter, func() { _ = a.link.Close() })
+	defer quiet.Stop()
+	for {
+		message, err := a.link.Receive()
+		if err != nil {
+			return fmt.Errorf("receive: %w", err)
+		}
+		quiet.Reset(a.fleet.config.OfflineAfter)
+		a.fleet.hear(a)
+		switch {
+		case message.Observed != nil:
+			if a.fleet.observe(a, *message.Observed) {
+				a.fleet.config.Nodes.Observed(ctx, a.node, *message.Observed)
+			}
+		case message.Heartbeat != nil:
+			a.fleet.config.Nodes.Heartbeat(ctx, a.node, *message.Heartbeat)
+		}
+	}
+}
+
+// sendAssignments sends the newest Assignment after every poke.
+func (a *agent) sendAssignments(ctx context.Context) {
+	var sent uint64
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.refresh:
+		}
+		assignment, err := a.fleet.config.Assignments.Assignment(ctx, a.node)
+		if err != nil {
+			a.fleet.config.Logger.Warn("assignment not computed", "node", a.node, "error", err)
+			time.AfterFunc(retryAssignment, a.poke)
+			continue
+		}
+		if sent != 0 && assignment.Generation <= sent {
+			continue
+		}
+		if err := a.link.Send(protocol.Message{Assignment: &assignment}); err != nil {
+			_ = a.link.Close()
+			return
+		}
+		sent = assignment.Generation
+	}
+}
+
+// watchSilence calls the Node offline once nothing was heard for long enough,
+// unless it comes back before.
+func (a *agent) watchSilence() {
+	if !a.fleet.detach(a) {
+		return
+	}
+	done, err := a.fleet.start()
+	if err != nil {
+		return
+	}
+	go func() {
+		defer done()
+		a.waitSilence()
+	}()
+}
+
+func (a *agent) waitSilence() {
+	heard := a.fleet.lastHeard(a.node)
+	timer := time.NewTimer(time.Until(heard.Add(a.fleet.config.OfflineAfter)))
+	defer timer.Stop()
+	select {
+	case <-a.fleet.ctx.Done():
+	case <-timer.C:
+		if !a.fleet.linked(a.node) && a.fleet.silent(a.node, heard) {
+			a.fleet.config.Nodes.Offline(a.fleet.ctx, a.node)
+		}
+	}
+}
