@@ -10,14 +10,14 @@ import (
 // Limits bounds what one pack may cost. A zero field means its default.
 type Limits struct {
 	Bytes       int64  // on the wire; default 2 GiB
-	Objects     uint32 // entries; default 5,000,000
+	Objects     uint32 // entries; default 1,000,000
 	ObjectBytes int64  // one object, inflated; default 256 MiB
 	// Inflated objects together may take FreeBytes + Amplify × the pack's
 	// bytes. Honest repositories need 12 to 28 times. Defaults 2 GiB and 100.
 	FreeBytes int64
 	Amplify   int64
 	Depth     int   // of a delta chain; default 4,095, as git
-	LiveBytes int64 // delta bases in memory at once; default 512 MiB
+	LiveBytes int64 // delta bases in memory at once; default 256 MiB
 	// DeltaBytes is how much of the small deltas stays in memory between the
 	// stages, to save inflating them twice. Default 32 MiB.
 	DeltaBytes int64
@@ -27,12 +27,12 @@ type Limits struct {
 // WithDefaults returns l with every zero field but Workers set.
 func (l Limits) WithDefaults() Limits {
 	setDefault(&l.Bytes, 2<<30)
-	setDefault(&l.Objects, 5_000_000)
+	setDefault(&l.Objects, 1_000_000)
 	setDefault(&l.ObjectBytes, 256<<20)
 	setDefault(&l.FreeBytes, 2<<30)
 	setDefault(&l.Amplify, 100)
 	setDefault(&l.Depth, 4_095)
-	setDefault(&l.LiveBytes, 512<<20)
+	setDefault(&l.LiveBytes, 256<<20)
 	setDefault(&l.DeltaBytes, 32<<20)
 	return l
 }
