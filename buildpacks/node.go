@@ -1,0 +1,192 @@
+package buildpacks
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/skypanel/sky/models"
+)
+
+const nodePort = 3000
+
+// packageJSON is what we read of npm's manifest, as docs.npmjs.com describes
+// package.json.
+type packageJSON struct {
+	Main            string            `json:"main"`
+	Scripts         map[string]string `json:"scripts"`
+	Engines         map[string]string `json:"engines"`
+	Dependencies    map[string]string `json:"dependencies"`
+	DevDependencies map[string]string `json:"devDependencies"`
+	PackageManager  string            `json:"packageManager"`
+}
+
+// nodeApp is a Node.js repository with what its plan depends on.
+type nodeApp struct {
+	manifest packageJSON
+	lock     bool // package-lock.json or npm-shrinkwrap.json
+	npmrc    bool
+}
+
+func detectNode(src source) (*Plan, error) {
+	app := nodeApp{}
+	found, err := src.readJSON("package.json", &app.manifest)
+	if err != nil || !found {
+		return nil, err
+	}
+	if err := otherPackageManager(src, app.manifest); err != nil {
+		return nil, err
+	}
+	app.lock = src.first("package-lock.json", "npm-shrinkwrap.json") != ""
+	app.npmrc = src.has(".npmrc")
+	need, err := nodeVersion(src, app.manifest)
+	if err != nil {
+		return nil, err
+	}
+	plan := &Plan{
+		Language: "Node.js", Reasons: []string{"package.json"}, Need: need, Port: nodePort,
+		Render: app.render, Processes: models.Processes{},
+	}
+	if !app.lock && app.hasDependencies() {
+		plan.Reasons = append(plan.Reasons, "no package-lock.json: versions may change between builds")
+	}
+	if command, reason := app.start(src); command != nil {
+		plan.Processes[models.WebProcess] = command
+		plan.Reasons = append(plan.Reasons, "start: "+reason)
+	}
+	return plan, nil
+}
+
+// otherPackageManager refuses what this buildpack would build wrongly.
+func otherPackageManager(src source, manifest packageJSON) error {
+	lock := src.first("pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb")
+	if lock == "" || src.has("package-lock.json") {
+		return nil
+	}
+	return models.Errorf(models.Failed, "%s needs a package manager other than npm, which Sky cannot use yet", lock).
+		WithRemedy("commit a package-lock.json (`npm install --package-lock-only`) or a Dockerfile")
+}
+
+func nodeVersion(src source, manifest packageJSON) (*Requirement, error) {
+	if wanted := manifest.Engines["node"]; wanted != "" {
+		return &Requirement{Type: "node", Constraint: wanted, Source: "engines.node in package.json"}, nil
+	}
+	for _, name := range []string{".nvmrc", ".node-version"} {
+		wanted, err := src.line(name)
+		if err != nil {
+			return nil, err
+		}
+		if wanted != "" {
+			return &Requirement{Type: "node", Constraint: strings.TrimPrefix(wanted, "v"), Source: name}, nil
+		}
+	}
+	return &Requirement{Type: "node"}, nil
+}
+
+// start finds the command that npm's users expect to start the app.
+func (a nodeApp) start(src source) (command []string, reason string) {
+	if script := a.manifest.Scripts["start"]; script != "" {
+		if a.manifest.Scripts["prestart"] != "" {
+			return []string{"npm", "start"}, "npm start, which runs prestart first"
+		}
+		return argv(script), "scripts.start in package.json"
+	}
+	if src.has(a.manifest.Main) {
+		return []string{"node", a.manifest.Main}, "main in package.json"
+	}
+	if name := src.first("server.js", "index.js", "app.js"); name != "" {
+		return []string{"node", name}, name
+	}
+	return nil, ""
+}
+
+func (a nodeApp) hasDependencies() bool {
+	return len(a.manifest.Dependencies)+len(a.manifest.DevDependencies) > 0
+}
+
+// installsFromSource reports whether installing runs scripts of the app's own,
+// which may read any of its files.
+func (a nodeApp) installsFromSource() bool {
+	for _, script := range []string{"preinstall", "install", "postinstall", "prepare"} {
+		if a.manifest.Scripts[script] != "" {
+			return true
+		}
+	}
+	return false
+}
+
+func (a nodeApp) render(images Images) string {
+	file := render(images)
+	builds := a.manifest.Scripts["build"] != ""
+	if a.hasDependencies() {
+		a.install(file, builds)
+	}
+	if builds {
+		a.build(file)
+	}
+	file.line("\nFROM %s", images.Run)
+	file.line("WORKDIR /app")
+	if a.hasDependencies() {
+		stage := "dependencies"
+		if builds {
+			stage = "pruned"
+		}
+		file.line("COPY --from=%s /app/node_modules ./node_modules", stage)
+	}
+	if builds {
+		file.line("COPY --from=build /app ./")
+	} else {
+		file.line("COPY . ./")
+	}
+	return file.last("NODE_ENV=production", "PATH=/app/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+}
+
+const npmCache = "/cache/npm"
+
+// install puts the dependencies into a stage of their own: as long as the
+// manifests do not change, it is not run again.
+func (a nodeApp) install(file *dockerfile, keepDev bool) {
+	file.from(file.images.Build, "dependencies")
+	file.line("WORKDIR /app")
+	file.line("COPY %s ./", a.manifests())
+	command := "npm install"
+	if a.lock {
+		command = "npm ci"
+	}
+	command += " --no-audit --no-fund --cache " + npmCache
+	if !keepDev {
+		command += " --omit=dev"
+	}
+	file.run(command+" && mkdir -p node_modules", cache("npm", npmCache))
+	if keepDev {
+		file.line("\nFROM dependencies AS pruned")
+		file.run("npm prune --omit=dev --no-audit --no-fund --cache "+npmCache, cache("npm", npmCache))
+	}
+}
+
+// manifests are the files that installing depends on.
+func (a nodeApp) manifests() string {
+	if a.installsFromSource() {
+		return "."
+	}
+	files := []string{"package.json"}
+	if a.lock {
+		files = append(files, "package-lock.jso[n]", "npm-shrinkwrap.jso[n]")
+	}
+	if a.npmrc {
+		files = append(files, ".npmrc")
+	}
+	return strings.Join(files, " ")
+}
+
+// build runs the build script with all dependencies bound in, so that they
+// stay out of its layer.
+func (a nodeApp) build(file *dockerfile) {
+	file.from(file.images.Build, "build")
+	file.line("WORKDIR /app")
+	file.line("COPY . ./")
+	mounts := []string{}
+	if a.hasDependencies() {
+		mounts = append(mounts, "--mount=type=bind,from=dependencies,source=/app/node_modules,target=/app/node_modules,rw")
+	}
+	file.run(fmt.Sprintf("npm run build --cache %s", npmCache), append(mounts, cache("npm", npmCache))...)
+}

@@ -1,0 +1,185 @@
+package buildpacks
+
+import (
+	"io/fs"
+	"path"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/skypanel/sky/models"
+)
+
+// Plan is how to build one commit.
+type Plan struct {
+	// Buildpack is the name of the one that made the plan, such as "node".
+	Buildpack string
+	// Language is its name for people, such as "Node.js".
+	Language string
+	// Reasons say why this buildpack was chosen and what it will do.
+	Reasons []string
+	// Need is the Runtime that the plan builds on; nil for a repository's own
+	// Dockerfile.
+	Need *Requirement
+	// Render returns the Dockerfile for the images that meet Need. It is nil
+	// where DockerfilePath names one in the repository.
+	Render         func(Images) string
+	DockerfilePath string
+	// Processes start the image; a "web" process listens on Port.
+	Processes models.Processes
+	Port      int
+}
+
+// Requirement asks for a Runtime.
+type Requirement struct {
+	Type string
+	// Constraint is a version range as the ecosystem writes it; empty asks for
+	// the default. Source names the file and field that it came from.
+	Constraint string
+	Source     string
+}
+
+// Images are the base images that meet a Requirement.
+type Images struct {
+	Version string
+	Build   string
+	Run     string
+	// ExtraCA is set when builds get a private certificate authority mounted.
+	ExtraCA bool
+	// GoSeed is set when Build has a compiled standard library in /go-seed.
+	GoSeed bool
+}
+
+// buildpack is one language. detect returns nil when the files are not its own,
+// and an error when they are, but cannot be built.
+type buildpack struct {
+	name   string
+	detect func(source) (*Plan, error)
+}
+
+// ordered is who is asked first. The repository's own Dockerfile wins; files
+// that often accompany another language's (package.json, index.html) come last.
+func ordered() []buildpack {
+	return []buildpack{
+		{"dockerfile", detectDockerfile},
+		{"php", detectPHP},
+		{"go", detectGo},
+		{"python", detectPython},
+		{"node", detectNode},
+		{"static", detectStatic},
+	}
+}
+
+// Detect plans the build of files. A non-empty wanted forces the buildpack of
+// that name. A repository that nobody recognises, or that its buildpack cannot
+// build, is models.Failed with what was looked for.
+func Detect(files fs.FS, wanted string) (*Plan, error) {
+	src := source{files}
+	procfile, err := readProcfile(src)
+	if err != nil {
+		return nil, err
+	}
+	packs := ordered()
+	if wanted != "" {
+		at := slices.IndexFunc(packs, func(pack buildpack) bool { return pack.name == wanted })
+		if at < 0 {
+			return nil, models.Errorf(models.Invalid, "there is no buildpack %q", wanted).WithField("buildpack").
+				WithRemedy("use one of %s", strings.Join(Names(), ", "))
+		}
+		packs = packs[at : at+1]
+	}
+	for _, pack := range packs {
+		plan, err := pack.detect(src)
+		if err != nil {
+			return nil, err
+		}
+		if plan != nil {
+			plan.Buildpack = pack.name
+			return complete(plan, procfile)
+		}
+	}
+	return nil, unrecognised(src)
+}
+
+// Names lists the buildpacks in the order in which they are asked.
+func Names() []string {
+	var names []string
+	for _, pack := range ordered() {
+		names = append(names, pack.name)
+	}
+	return names
+}
+
+// complete lets the Procfile overrule the plan's own processes.
+func complete(plan *Plan, procfile models.Processes) (*Plan, error) {
+	if plan.Processes == nil {
+		plan.Processes = models.Processes{}
+	}
+	for process, command := range procfile {
+		plan.Processes[process] = command
+	}
+	if len(procfile) > 0 {
+		plan.Reasons = append(plan.Reasons, "processes from Procfile: "+strings.Join(sortedKeys(procfile), ", "))
+	}
+	if len(plan.Processes) == 0 {
+		return nil, models.Errorf(models.Failed, "%s was recognised, but not how to start it", plan.Language).
+			WithRemedy("add a Procfile with a line such as `web: COMMAND`")
+	}
+	return plan, nil
+}
+
+func sortedKeys(processes models.Processes) []string {
+	names := make([]string, 0, len(processes))
+	for name := range processes {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// misspelt maps names that people type to the ones that tools look for.
+var misspelt = map[string]string{
+	"requirments.txt": "requirements.txt", "requirement.txt": "requirements.txt", "requirements.text": "requirements.txt",
+	"packages.json": "package.json", "procfile": "Procfile", "procfile.txt": "Procfile",
+	"dockerfile": "Dockerfile", "dockerfile.txt": "Dockerfile", "composer.jason": "composer.json",
+	"index.htm": "index.html", "go.mods": "go.mod",
+}
+
+func unrecognised(src source) error {
+	err := models.Errorf(models.Failed, "no runtime recognised in the repository's root").
+		WithRemedy("looked for Dockerfile; composer.json or index.php (PHP); go.mod (Go); " +
+			"requirements.txt, pyproject.toml or main.py (Python); package.json (Node.js); index.html (static)")
+	entries, readErr := fs.ReadDir(src.files, ".")
+	if readErr != nil {
+		return models.Errorf(models.Internal, "read the commit's files: %w", readErr)
+	}
+	if len(entries) == 0 {
+		return models.Errorf(models.Failed, "the commit holds no files").WithRemedy("commit your app and push again")
+	}
+	for _, entry := range entries {
+		right, ok := misspelt[strings.ToLower(entry.Name())]
+		if ok && entry.Name() != right {
+			return err.WithRemedy("did you mean %s? The repository has %s", right, entry.Name())
+		}
+	}
+	if nested := nestedManifest(src, entries); nested != "" {
+		return err.WithRemedy("found %s: push that directory as a repository of its own", nested)
+	}
+	return err
+}
+
+// nestedManifest returns a manifest one directory down, the usual reason why
+// nothing is found at the root.
+func nestedManifest(src source, entries []fs.DirEntry) string {
+	for _, entry := range entries {
+		if !entry.IsDir() {
+			continue
+		}
+		for _, manifest := range []string{"Dockerfile", "package.json", "go.mod", "requirements.txt", "composer.json"} {
+			if name := path.Join(entry.Name(), manifest); src.has(name) {
+				return name
+			}
+		}
+	}
+	return ""
+}

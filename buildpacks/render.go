@@ -1,0 +1,55 @@
+package buildpacks
+
+import (
+	"fmt"
+	"strings"
+)
+
+// appUser owns nothing and may do nothing; every image that we render runs as
+// it.
+const appUser = "10001:10001"
+
+// dockerfile collects the lines of a Dockerfile.
+type dockerfile struct {
+	strings.Builder
+	images Images
+}
+
+func render(images Images) *dockerfile { return &dockerfile{images: images} }
+
+// line writes one instruction.
+func (d *dockerfile) line(format string, args ...any) {
+	fmt.Fprintf(d, format+"\n", args...)
+}
+
+// from begins a stage that builds. With a private certificate authority, the
+// tools that bring their own are pointed to the system's.
+func (d *dockerfile) from(image, stage string) {
+	d.line("\nFROM %s AS %s", image, stage)
+	if d.images.ExtraCA {
+		d.line("ENV NODE_EXTRA_CA_CERTS=%[1]s PIP_CERT=%[1]s SSL_CERT_FILE=%[1]s COMPOSER_CAFILE=%[1]s", caPath)
+	}
+}
+
+// run writes a RUN with the private certificate authority and the caches
+// mounted; caches maps a cache's name to its directory.
+func (d *dockerfile) run(command string, mounts ...string) {
+	parts := append([]string{"RUN"}, mounts...)
+	if d.images.ExtraCA {
+		parts = append(parts, caMount)
+	}
+	d.line("%s %s", strings.Join(parts, " "), command)
+}
+
+// cache is a directory that outlives the build, for the next one.
+func cache(id, target string) string {
+	return fmt.Sprintf("--mount=type=cache,id=%s,target=%s,sharing=locked", id, target)
+}
+
+// last ends the file: the user and the environment that every app gets. HOME
+// is the only place that is writable in a read-only container.
+func (d *dockerfile) last(environment ...string) string {
+	d.line("ENV %s", strings.Join(append([]string{"HOME=/tmp"}, environment...), " "))
+	d.line("USER %s", appUser)
+	return strings.TrimLeft(d.String(), "\n")
+}

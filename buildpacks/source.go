@@ -1,0 +1,80 @@
+package buildpacks
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"strings"
+
+	"github.com/skypanel/sky/models"
+)
+
+// source is a commit's files with the questions that buildpacks ask.
+type source struct{ files fs.FS }
+
+// maxManifest bounds what is read of one manifest.
+const maxManifest = 8 << 20
+
+// has reports whether name is a regular file.
+func (s source) has(name string) bool {
+	info, err := fs.Stat(s.files, name)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// first returns the first of names that is a file, or "".
+func (s source) first(names ...string) string {
+	for _, name := range names {
+		if s.has(name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// read returns a file's text; a missing file is "", false.
+func (s source) read(name string) (string, bool, error) {
+	info, err := fs.Stat(s.files, name)
+	if errors.Is(err, fs.ErrNotExist) || (err == nil && !info.Mode().IsRegular()) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, models.Errorf(models.Internal, "read %s: %w", name, err)
+	}
+	if info.Size() > maxManifest {
+		return "", false, models.Errorf(models.Failed, "%s is larger than %d MB", name, maxManifest>>20)
+	}
+	text, err := fs.ReadFile(s.files, name)
+	if err != nil {
+		return "", false, models.Errorf(models.Internal, "read %s: %w", name, err)
+	}
+	return string(text), true, nil
+}
+
+// line returns the first line of a file that says something: comments and blank
+// lines are skipped.
+func (s source) line(name string) (string, error) {
+	text, _, err := s.read(name)
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line != "" && line[0] != '#' {
+			return line, nil
+		}
+	}
+	return "", nil
+}
+
+// readJSON decodes a JSON manifest; a missing file is false.
+func (s source) readJSON(name string, into any) (bool, error) {
+	text, ok, err := s.read(name)
+	if err != nil || !ok {
+		return false, err
+	}
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		return false, models.Errorf(models.Failed, "%s is not valid JSON: %s", name, err).
+			WithRemedy("fix the file; `git diff HEAD~1 -- %s` shows the last change", name)
+	}
+	return true, nil
+}

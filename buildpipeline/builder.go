@@ -1,0 +1,196 @@
+package buildpipeline
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/docker/docker/client"
+	"github.com/skypanel/sky/buildpacks"
+	"github.com/skypanel/sky/models"
+)
+
+// Log receives what a build has to tell.
+type Log interface {
+	// Say writes a line that the pusher reads.
+	Say(format string, args ...any)
+	// Detail writes a line of the full log.
+	Detail(text string)
+}
+
+// Job is one commit to build.
+type Job struct {
+	App       string
+	AppID     models.ID
+	Number    int // the Build's number within its App
+	Commit    string
+	Files     fs.FS
+	Buildpack string // forces one; empty lets the files decide
+	// Runtimes are the admin's rows to choose from.
+	Runtimes []models.Runtime
+	// ClearCache builds without any cache.
+	ClearCache bool
+	Log        Log
+}
+
+// Result is what a build made.
+type Result struct {
+	Plan *buildpacks.Plan
+	// Runtime is language and version for people: "Node.js 22".
+	Runtime    string
+	Dockerfile string
+	Image      string // by digest of its configuration
+}
+
+// Builder builds on one engine. It may be used from many goroutines; builds
+// beyond Concurrency wait their turn.
+type Builder struct {
+	docker *client.Client
+	// extraCA is a PEM bundle that builds trust beside their own, or nil.
+	extraCA []byte
+	turns   chan struct{}
+	stacks  sync.Mutex // one stack image is made at a time
+	pulls   pullMemory
+}
+
+// Config says where and how to build.
+type Config struct {
+	DockerHost  string // empty: as the docker command finds it
+	ExtraCA     []byte
+	Concurrency int
+}
+
+// New returns a Builder; it does not talk to the engine yet.
+func New(config Config) (*Builder, error) {
+	options := []client.Opt{client.FromEnv, client.WithAPIVersionNegotiation()}
+	if config.DockerHost != "" {
+		options = append(options, client.WithHost(config.DockerHost))
+	}
+	docker, err := client.NewClientWithOpts(options...)
+	if err != nil {
+		return nil, fmt.Errorf("docker client: %w", err)
+	}
+	return &Builder{docker: docker, extraCA: config.ExtraCA, turns: make(chan struct{}, max(1, config.Concurrency))}, nil
+}
+
+// Close lets go of the engine.
+func (b *Builder) Close() error { return b.docker.Close() }
+
+// Check reports whether the engine answers; when it does not, the error is
+// models.Unavailable and says what to do.
+func (b *Builder) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if _, err := b.docker.Ping(ctx); err != nil {
+		return models.Errorf(models.Unavailable, "Docker does not answer on this server: %w", err).
+			WithRemedy("the operator starts it with `systemctl start docker` (or `make docker`); then push again")
+	}
+	return nil
+}
+
+// Build turns job's commit into an image. It blocks until that is done or has
+// failed; when ctx ends, the running step is killed. Errors that the user can
+// mend are models.Failed or models.Invalid.
+func (b *Builder) Build(ctx context.Context, job Job) (Result, error) {
+	select {
+	case b.turns <- struct{}{}:
+		defer func() { <-b.turns }()
+	case <-ctx.Done():
+		return Result{}, ctx.Err()
+	}
+	if err := b.Check(ctx); err != nil {
+		return Result{}, err
+	}
+	result, err := b.detect(ctx, job)
+	if err != nil {
+		return Result{}, err
+	}
+	return b.compile(ctx, job, result)
+}
+
+// detect finds the plan and its base images, and says both to the pusher.
+func (b *Builder) detect(ctx context.Context, job Job) (Result, error) {
+	plan, err := buildpacks.Detect(job.Files, job.Buildpack)
+	if err != nil {
+		return Result{}, err
+	}
+	if plan.DockerfilePath != "" {
+		job.Log.Say("%s", field("Detect", plan.Language+" ("+strings.Join(plan.Reasons, "; ")+")"))
+		dockerfile, err := b.ownDockerfile(job.Files, plan.DockerfilePath)
+		return Result{Plan: plan, Runtime: plan.Language, Dockerfile: dockerfile}, err
+	}
+	images, err := b.resolve(ctx, plan, job.Runtimes, job.Log)
+	if err != nil {
+		return Result{}, err
+	}
+	name := strings.TrimSpace(plan.Language + " " + images.Version)
+	reasons := plan.Reasons
+	if plan.Need.Source != "" {
+		reasons = append(reasons, "version from "+plan.Need.Source)
+	}
+	job.Log.Say("%s", field("Detect", name+" ("+strings.Join(reasons, "; ")+")"))
+	return Result{Plan: plan, Runtime: name, Dockerfile: plan.Render(images)}, nil
+}
+
+func (b *Builder) ownDockerfile(files fs.FS, path string) (string, error) {
+	text, err := fs.ReadFile(files, path)
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	if b.extraCA == nil {
+		return string(text), nil
+	}
+	mounted, err := buildpacks.MountCA(text)
+	return string(mounted), err
+}
+
+// compile has BuildKit build the Dockerfile, and says how long it took.
+func (b *Builder) compile(ctx context.Context, job Job, result Result) (Result, error) {
+	started := time.Now()
+	image, err := b.solve(ctx, solve{
+		files: job.Files, dockerfile: result.Dockerfile, noCache: job.ClearCache, log: job.Log,
+		sharedKey: "sky-" + job.AppID.String(),
+		tag:       ImageName(job.App, job.Number),
+		labels: map[string]string{
+			LabelApp: job.App, LabelAppID: job.AppID.String(),
+			"sky.build": strconv.Itoa(job.Number), "sky.commit": job.Commit,
+		},
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	result.Image = image
+	job.Log.Say("%s", timed("Build", "image "+short(image), time.Since(started)))
+	return result, nil
+}
+
+// The labels by which Sky knows its own images again.
+const (
+	LabelApp   = "sky.app"
+	LabelAppID = "sky.app-id"
+	LabelStack = "sky.stack"
+)
+
+// ImageName is the name of the image that an App's Build makes.
+func ImageName(app string, number int) string {
+	return fmt.Sprintf("sky-app/%s:%d", app, number)
+}
+
+func short(image string) string {
+	image = strings.TrimPrefix(image, "sha256:")
+	return image[:min(12, len(image))]
+}
+
+// field is a line of the pusher's narrative: a heading and its text.
+func field(heading, text string) string { return fmt.Sprintf("%-9s%s", heading, text) }
+
+// timed is a field that ends with how long it took, at the right edge of an
+// 80-column terminal (git's own "remote: " takes 8).
+func timed(heading, text string, took time.Duration) string {
+	const width = 58
+	return field(heading, fmt.Sprintf("%-*s %6.1fs", width-9, text, took.Seconds()))
+}

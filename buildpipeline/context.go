@@ -1,0 +1,93 @@
+package buildpipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/tonistiigi/fsutil"
+	"github.com/tonistiigi/fsutil/types"
+)
+
+// contextFS shows a commit's files to BuildKit. BuildKit asks for a file's
+// contents only when its size, mode or time differ from what it has under the
+// same shared key; the files' times must therefore change with their contents.
+type contextFS struct{ files fs.FS }
+
+// Walk implements fsutil.FS.
+func (c contextFS) Walk(ctx context.Context, target string, visit fs.WalkDirFunc) error {
+	if target == "" || target == "/" {
+		target = "."
+	}
+	return fs.WalkDir(c.files, target, func(name string, entry fs.DirEntry, err error) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		if name == "." {
+			return nil
+		}
+		stat, err := c.stat(name, entry)
+		if err != nil {
+			return err
+		}
+		return visit(name, &fsutil.DirEntryInfo{Stat: stat}, nil)
+	})
+}
+
+func (c contextFS) stat(name string, entry fs.DirEntry) (*types.Stat, error) {
+	info, err := entry.Info()
+	if err != nil {
+		return nil, fmt.Errorf("stat %s: %w", name, err)
+	}
+	stat := &types.Stat{Path: name, Mode: uint32(info.Mode()), ModTime: info.ModTime().UnixNano()}
+	switch {
+	case info.Mode().IsRegular():
+		stat.Size = info.Size()
+	case info.Mode()&fs.ModeSymlink != 0:
+		if stat.Linkname, err = fs.ReadLink(c.files, name); err != nil {
+			return nil, fmt.Errorf("read link %s: %w", name, err)
+		}
+	}
+	return stat, nil
+}
+
+// Open implements fsutil.FS.
+func (c contextFS) Open(name string) (io.ReadCloser, error) { return c.files.Open(name) }
+
+// singleFile is a file system that holds one file.
+type singleFile struct {
+	name string
+	text string
+}
+
+// Walk implements fsutil.FS.
+func (s singleFile) Walk(_ context.Context, _ string, visit fs.WalkDirFunc) error {
+	stat := &types.Stat{Path: s.name, Mode: 0o644, Size: int64(len(s.text)), ModTime: contentTime(s.text)}
+	err := visit(s.name, &fsutil.DirEntryInfo{Stat: stat}, nil)
+	if errors.Is(err, fs.SkipAll) || errors.Is(err, fs.SkipDir) {
+		return nil
+	}
+	return err
+}
+
+// Open implements fsutil.FS.
+func (s singleFile) Open(name string) (io.ReadCloser, error) {
+	if name != s.name {
+		return nil, fs.ErrNotExist
+	}
+	return io.NopCloser(stringReader(s.text)), nil
+}
+
+// emptyFS is a build context without files.
+type emptyFS struct{}
+
+// Walk implements fsutil.FS.
+func (emptyFS) Walk(context.Context, string, fs.WalkDirFunc) error { return nil }
+
+// Open implements fsutil.FS.
+func (emptyFS) Open(string) (io.ReadCloser, error) { return nil, fs.ErrNotExist }

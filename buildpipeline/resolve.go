@@ -1,0 +1,211 @@
+package buildpipeline
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/Masterminds/semver/v3"
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/image"
+	"github.com/skypanel/sky/buildpacks"
+	"github.com/skypanel/sky/models"
+)
+
+// resolve finds base images that meet the plan's Requirement: the admin's rows
+// in order of preference, each by its own images or else by a stack image.
+func (b *Builder) resolve(ctx context.Context, plan *buildpacks.Plan, rows []models.Runtime, log Log) (buildpacks.Images, error) {
+	candidates, offered := choose(*plan.Need, rows)
+	for _, row := range candidates {
+		images, ok, err := b.obtain(ctx, row, log)
+		if err != nil {
+			return buildpacks.Images{}, err
+		}
+		if ok {
+			images.ExtraCA = b.extraCA != nil
+			return images, nil
+		}
+	}
+	wanted := strings.TrimSpace(plan.Language + " " + plan.Need.Constraint)
+	failure := models.Errorf(models.Failed, "%s is not available", wanted).WithField(plan.Need.Source).
+		WithRemedy("ask for one of %s", strings.Join(offered, ", "))
+	if plan.Need.Source != "" {
+		failure.Message += ", which " + plan.Need.Source + " asks for"
+	}
+	return buildpacks.Images{}, failure
+}
+
+// choose orders the active rows of the needed type that satisfy its constraint:
+// the default first, then the newest. It also lists all versions there are.
+func choose(need buildpacks.Requirement, rows []models.Runtime) (candidates []models.Runtime, offered []string) {
+	accept := constraint(need.Constraint)
+	for _, row := range rows {
+		if row.Type != need.Type || !row.Active {
+			continue
+		}
+		offered = append(offered, row.Version)
+		if accept(row) {
+			candidates = append(candidates, row)
+		}
+	}
+	slices.SortStableFunc(candidates, func(a, b models.Runtime) int {
+		switch {
+		case a.Default != b.Default && a.Default:
+			return -1
+		case a.Default != b.Default:
+			return 1
+		default:
+			return version(b.Version).Compare(version(a.Version))
+		}
+	})
+	slices.SortFunc(offered, func(a, b string) int { return version(a).Compare(version(b)) })
+	return candidates, offered
+}
+
+func version(text string) *semver.Version {
+	parsed, err := semver.NewVersion(text)
+	if err != nil {
+		return semver.New(0, 0, 0, "", "")
+	}
+	return parsed
+}
+
+// ltsNames are Node.js's code names for its long-term releases, as .nvmrc files
+// use them.
+var ltsNames = map[string]string{"hydrogen": "18", "iron": "20", "jod": "22", "krypton": "24"}
+
+// constraint reads a version range and returns whether a row can satisfy it. A
+// row is a whole release line: "22" stands for every 22.x.y.
+func constraint(text string) func(models.Runtime) bool {
+	text = strings.TrimPrefix(strings.TrimSpace(strings.ToLower(text)), "v")
+	if name, ok := strings.CutPrefix(text, "lts/"); ok {
+		text = ltsNames[name]
+	}
+	if text == "" || text == "*" || text == "node" || text == "latest" || text == "stable" {
+		return func(models.Runtime) bool { return true }
+	}
+	wanted, err := semver.NewConstraint(text)
+	if err != nil {
+		return func(row models.Runtime) bool { return row.Version == text }
+	}
+	exact, exactErr := semver.NewVersion(text)
+	return func(row models.Runtime) bool {
+		line := version(row.Version)
+		if exactErr == nil {
+			return sameLine(row.Version, line, exact)
+		}
+		newest, err := semver.NewVersion(row.Version + strings.Repeat(".99999", 2-strings.Count(row.Version, ".")))
+		return wanted.Check(line) || (err == nil && wanted.Check(newest))
+	}
+}
+
+// sameLine reports whether exact belongs to the release line that row names by
+// one number ("22") or two ("3.11").
+func sameLine(row string, line, exact *semver.Version) bool {
+	if line.Major() != exact.Major() {
+		return false
+	}
+	return !strings.Contains(row, ".") || line.Minor() == exact.Minor()
+}
+
+// obtain makes the row's images present. It returns false when they can neither
+// be pulled nor made here.
+func (b *Builder) obtain(ctx context.Context, row models.Runtime, log Log) (buildpacks.Images, bool, error) {
+	official := buildpacks.Images{Version: row.Version, Build: row.BuildImage, Run: row.RunImage}
+	local := buildpacks.Images{
+		Version: row.Version, Build: stackImage(row.Type, "build", row.Version),
+		Run: stackImage(row.Type, "run", row.Version), GoSeed: row.Type == "go",
+	}
+	if b.hasAll(ctx, local) {
+		return local, true, nil
+	}
+	if !strings.HasPrefix(row.RunImage, stackPrefix) && b.pullAll(ctx, official, log) {
+		return official, true, nil
+	}
+	if !stackable(row.Type, row.Version) {
+		return buildpacks.Images{}, false, nil
+	}
+	if err := b.Stack(ctx, row.Type, row.Version, log); err != nil {
+		return buildpacks.Images{}, false, err
+	}
+	return local, true, nil
+}
+
+func (b *Builder) hasAll(ctx context.Context, images buildpacks.Images) bool {
+	return b.has(ctx, images.Build) && b.has(ctx, images.Run)
+}
+
+func (b *Builder) has(ctx context.Context, name string) bool {
+	_, err := b.docker.ImageInspect(ctx, name)
+	return err == nil
+}
+
+func (b *Builder) pullAll(ctx context.Context, images buildpacks.Images, log Log) bool {
+	return b.ensure(ctx, images.Build, log) && b.ensure(ctx, images.Run, log)
+}
+
+// ensure makes an official image present and reports whether it is.
+func (b *Builder) ensure(ctx context.Context, name string, log Log) bool {
+	if b.has(ctx, name) {
+		return true
+	}
+	if b.pulls.recentlyFailed() {
+		return false
+	}
+	if err := b.pull(ctx, name); err != nil {
+		if !errdefs.IsNotFound(err) {
+			b.pulls.fail()
+		}
+		log.Detail(fmt.Sprintf("%s cannot be pulled: %s", name, err))
+		return false
+	}
+	log.Say("%s", field("", "pulled "+name))
+	return true
+}
+
+// pull fetches an image. A registry that does not begin to answer is given up
+// soon: most servers without one are behind a firewall that answers nothing.
+func (b *Builder) pull(ctx context.Context, name string) error {
+	const patience = 8 * time.Second
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	timer := time.AfterFunc(patience, cancel)
+	progress, err := b.docker.ImagePull(ctx, name, image.PullOptions{})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = progress.Close() }()
+	timer.Stop() // it answers: a pull may take its time
+	if _, err := io.Copy(io.Discard, progress); err != nil {
+		return err
+	}
+	if !b.has(ctx, name) {
+		return fmt.Errorf("%s is not there after the pull", name)
+	}
+	return nil
+}
+
+// pullMemory remembers that no registry answered, so that builds do not wait
+// for it again and again.
+type pullMemory struct {
+	mu    sync.Mutex
+	until time.Time
+}
+
+const pullRetryAfter = 10 * time.Minute
+
+func (p *pullMemory) fail() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.until = time.Now().Add(pullRetryAfter)
+}
+
+func (p *pullMemory) recentlyFailed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Now().Before(p.until)
+}

@@ -1,0 +1,135 @@
+package buildpipeline
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"io/fs"
+	"maps"
+	"net"
+	"strings"
+	"time"
+
+	dockerclient "github.com/docker/docker/client"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/frontend/dockerfile/builder"
+	"github.com/moby/buildkit/session/secrets/secretsprovider"
+	"github.com/skypanel/sky/buildpacks"
+	"github.com/tonistiigi/fsutil"
+	"golang.org/x/sync/errgroup"
+)
+
+// solve is one Dockerfile to build.
+type solve struct {
+	files      fs.FS // the context; nil for none
+	dockerfile string
+	target     string
+	args       map[string]string
+	tag        string
+	labels     map[string]string
+	// sharedKey keeps the context's files and the caches of one app together.
+	sharedKey string
+	noCache   bool
+	log       Log
+}
+
+// solve builds s and returns the image's id. The Dockerfile is parsed in this
+// process, so that a "# syntax=" line pulls nothing and heredocs work on any
+// engine.
+func (b *Builder) solve(ctx context.Context, s solve) (string, error) {
+	kit, err := b.buildkit(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = kit.Close() }()
+	statuses := make(chan *client.SolveStatus, 64)
+	progress := newProgress(s.log)
+	var response *client.SolveResponse
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		var err error
+		response, err = kit.Build(groupCtx, s.options(b.extraCA), "sky", builder.Build, statuses)
+		return err
+	})
+	group.Go(func() error {
+		for status := range statuses {
+			progress.add(status)
+		}
+		return nil
+	})
+	if err := group.Wait(); err != nil {
+		return "", progress.explain(ctx, err)
+	}
+	return response.ExporterResponse["containerimage.digest"], nil
+}
+
+// buildkit dials the engine's own BuildKit, as the docker command does.
+func (b *Builder) buildkit(ctx context.Context) (*client.Client, error) {
+	dial := func(ctx context.Context, _ string) (net.Conn, error) {
+		return b.docker.DialHijack(ctx, "/grpc", "h2c", nil)
+	}
+	session := func(ctx context.Context, proto string, meta map[string][]string) (net.Conn, error) {
+		return b.docker.DialHijack(ctx, "/session", proto, meta)
+	}
+	kit, err := client.New(ctx, dockerclient.DefaultDockerHost, client.WithContextDialer(dial), client.WithSessionDialer(session))
+	if err != nil {
+		return nil, fmt.Errorf("connect to BuildKit: %w", err)
+	}
+	return kit, nil
+}
+
+const dockerfileName = "Dockerfile"
+
+func (s solve) options(extraCA []byte) client.SolveOpt {
+	attributes := map[string]string{
+		"filename": dockerfileName,
+		// A constant frontend command line: BuildKit then ignores "# syntax=".
+		"cmdline": "sky",
+	}
+	if s.target != "" {
+		attributes["target"] = s.target
+	}
+	if s.sharedKey != "" {
+		attributes["build-arg:BUILDKIT_CACHE_MOUNT_NS"] = s.sharedKey
+	}
+	if s.noCache {
+		attributes["no-cache"] = ""
+	}
+	for name, value := range s.args {
+		attributes["build-arg:"+name] = value
+	}
+	for name, value := range s.labels {
+		attributes["label:"+name] = value
+	}
+	secrets := map[string][]byte{}
+	if extraCA != nil {
+		secrets[buildpacks.CASecret] = extraCA
+	}
+	options := client.SolveOpt{
+		FrontendAttrs: attributes,
+		LocalMounts:   s.mounts(),
+		SharedKey:     s.sharedKey,
+		Exports:       []client.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": s.tag}}},
+	}
+	options.Session = append(options.Session, secretsprovider.FromMap(maps.Clone(secrets)))
+	return options
+}
+
+func (s solve) mounts() map[string]fsutil.FS {
+	var files fsutil.FS = emptyFS{}
+	if s.files != nil {
+		files = contextFS{s.files}
+	}
+	return map[string]fsutil.FS{"context": files, "dockerfile": singleFile{dockerfileName, s.dockerfile}}
+}
+
+// contentTime is a time that changes with text: constant seconds, and
+// nanoseconds that hash it.
+func contentTime(text string) int64 {
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(text))
+	return time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano() + int64(hash.Sum64()%uint64(time.Second))
+}
+
+func stringReader(text string) io.Reader { return strings.NewReader(text) }
