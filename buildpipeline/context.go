@@ -66,7 +66,10 @@ type singleFile struct {
 }
 
 // Walk implements fsutil.FS.
-func (s singleFile) Walk(_ context.Context, _ string, visit fs.WalkDirFunc) error {
+func (s singleFile) Walk(_ context.Context, target string, visit fs.WalkDirFunc) error {
+	if target != "" && target != "/" && target != "." && target != s.name {
+		return nil
+	}
 	stat := &types.Stat{Path: s.name, Mode: 0o644, Size: int64(len(s.text)), ModTime: contentTime(s.text)}
 	err := visit(s.name, &fsutil.DirEntryInfo{Stat: stat}, nil)
 	if errors.Is(err, fs.SkipAll) || errors.Is(err, fs.SkipDir) {
