@@ -2,10 +2,21 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/skypanel/sky/agent/ingress"
+	"github.com/skypanel/sky/agent/protocol"
 )
+
+// ingressGrace is how long requests may go on when the agent ends.
+const ingressGrace = 5 * time.Second
 
 // Config is what an Agent needs to know. NodeID, DataDir, ServerURL and Token
 // have no defaults.
@@ -24,22 +35,156 @@ type Config struct {
 	// on IngressAddr; with neither, it serves only through Ingress.
 	Listener    net.Listener
 	IngressAddr string
-	Version     string
-	Logger      *slog.Logger
+	// Hold is how long a request waits for a healthy Instance; zero means
+	// ingress.DefaultHold.
+	Hold    time.Duration
+	Version string
+	Logger  *slog.Logger
 	// HTTPClient dials the control plane; nil means http.DefaultClient.
 	HTTPClient *http.Client
 }
 
 // Agent runs a Node. Make one with New and Run it once.
-type Agent struct{}
+type Agent struct {
+	config   Config
+	logger   *slog.Logger
+	engine   engine
+	ingress  *ingress.Ingress
+	firewall firewall
+	board    *board
+	links    *links
+	probes   *http.Client
+
+	ctx   context.Context // Run's
+	tasks sync.WaitGroup
+	epoch atomic.Int64 // of the engine's events
+	known atomic.Bool  // an Assignment is
+	disk  *disk
+
+	mu         sync.Mutex
+	apps       map[string]*app
+	assignment protocol.Assignment
+
+	failuresMu sync.Mutex
+	failures   map[string]protocol.InstanceStatus
+}
 
 // New checks config and connects to nothing yet.
-func New(config Config) (*Agent, error) { return nil, nil }
+func New(config Config) (*Agent, error) {
+	if config.NodeID == "" || config.DataDir == "" || config.ServerURL == "" || config.Token == nil {
+		return nil, errors.New("an agent needs a node ID, a data directory, a server URL and a token")
+	}
+	runtime, err := newDocker(config.DockerHost, config.NodeID)
+	if err != nil {
+		return nil, err
+	}
+	return newAgent(config, runtime), nil
+}
+
+func newAgent(config Config, runtime engine) *Agent {
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	agent := &Agent{
+		config: config, logger: config.Logger, engine: runtime, ingress: ingress.New(ingress.Options{Hold: config.Hold}),
+		firewall: newFirewall(), board: newBoard(), links: newLinks(), probes: newProbeClient(), apps: map[string]*app{},
+	}
+	agent.epoch.Store(1)
+	return agent
+}
 
 // Run keeps the Node as assigned until ctx ends, and then returns nil within
 // seconds; containers go on running. It fails only when it cannot begin: the
 // data directory or the ingress' address cannot be used.
-func (a *Agent) Run(ctx context.Context) error { return nil }
+func (a *Agent) Run(ctx context.Context) (err error) {
+	if a.disk, err = openDisk(a.config.DataDir); err != nil {
+		return err
+	}
+	defer a.disk.Close()
+	listener, err := a.listen(ctx)
+	if err != nil {
+		return err
+	}
+	if a.failures, err = a.disk.Failures(); err != nil {
+		return err
+	}
+	a.ctx = ctx
+	a.resume()
+	var parts sync.WaitGroup
+	for _, part := range []func(context.Context){a.keepWatching, a.keepSynced, a.keepSession} {
+		parts.Go(func() { part(ctx) })
+	}
+	if listener != nil {
+		parts.Go(func() { a.serve(ctx, listener) })
+	}
+	<-ctx.Done()
+	parts.Wait()
+	a.tasks.Wait()
+	a.ingress.Close()
+	return wrap("close engine client", closeEngine(a.engine))
+}
 
 // Ingress serves the requests of all Apps of the Node, also before Run.
-func (a *Agent) Ingress() http.Handler { return nil }
+func (a *Agent) Ingress() http.Handler { return a.ingress }
+
+// Requests returns the ingress' counters, by App ID.
+func (a *Agent) Requests() map[string]ingress.Counters { return a.ingress.Counters() }
+
+// listen returns nil when no listener is configured.
+func (a *Agent) listen(ctx context.Context) (net.Listener, error) {
+	if a.config.Listener != nil || a.config.IngressAddr == "" {
+		return a.config.Listener, nil
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", a.config.IngressAddr)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the ingress: %w", err)
+	}
+	return listener, nil
+}
+
+// resume takes up the Assignment that is on the disk. One that cannot be read
+// is as good as none: the control plane sends it again, and nothing that runs
+// is touched before.
+func (a *Agent) resume() {
+	saved, err := a.disk.Assignment()
+	a.board.Trouble("data directory", err)
+	if err != nil {
+		a.logger.Error("assignment not resumed", "error", err)
+	}
+	if saved == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.apply(*saved)
+}
+
+// serve answers requests until ctx ends, and lets those in flight end.
+func (a *Agent) serve(ctx context.Context, listener net.Listener) {
+	server := a.ingress.Server()
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), ingressGrace)
+		defer cancel()
+		if err := server.Shutdown(grace); err != nil {
+			a.logger.Warn("requests cut at the end", "error", err)
+			_ = server.Close()
+		}
+	})
+	err := server.Serve(listener)
+	if stop() { // it failed by itself
+		a.logger.Error("ingress", "error", err)
+		a.board.Trouble("ingress", err)
+		return
+	}
+	<-stopped
+}
+
+// closeEngine ends the connections of an engine that has some.
+func closeEngine(runtime engine) error {
+	if closer, ok := runtime.(interface{ Close() error }); ok {
+		return closer.Close()
+	}
+	return nil
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/skypanel/sky/agent/protocol"
 )
@@ -37,7 +38,8 @@ func (a *agent) serveStream(ctx context.Context, stream *protocol.Stream) error 
 }
 
 // receiveLog tells the agent where to go on, and keeps every line from there.
-// Closing the stream afterwards tells the agent that all it sent is kept.
+// When the agent has no more, it hears once more what is kept: only then may it
+// remove the container.
 func (a *agent) receiveLog(ctx context.Context, stream *protocol.Stream, header protocol.StreamHeader) error {
 	after, err := a.fleet.config.Logs.LastLine(ctx, header.Instance)
 	if err != nil {
@@ -49,7 +51,7 @@ func (a *agent) receiveLog(ctx context.Context, stream *protocol.Stream, header 
 	for {
 		var line protocol.LogLine
 		if err := stream.ReadFrame(&line); errors.Is(err, io.EOF) {
-			return nil
+			return a.confirm(stream, after)
 		} else if err != nil {
 			return fmt.Errorf("read log of %s: %w", header.Instance, err)
 		}
@@ -61,4 +63,11 @@ func (a *agent) receiveLog(ctx context.Context, stream *protocol.Stream, header 
 		}
 		after = line.Time
 	}
+}
+
+func (a *agent) confirm(stream *protocol.Stream, after time.Time) error {
+	if err := stream.WriteFrame(protocol.LogResume{After: after}); err != nil {
+		return fmt.Errorf("confirm log: %w", err)
+	}
+	return nil
 }

@@ -149,7 +149,8 @@ type StreamHeader struct {
 
 // StreamLog is the kind of a stream on which the agent sends an Instance's
 // log. The control plane answers the header with a LogResume frame; LogLine
-// frames follow.
+// frames follow. After the agent closed its end, another LogResume says up to
+// where the log is kept.
 const StreamLog = "log"
 
 // LogResume tells the agent the time of the last line that the control plane

@@ -1,0 +1,200 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	containertypes "github.com/docker/docker/api/types/container"
+	imagetypes "github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/network"
+	units "github.com/docker/go-units"
+
+	"github.com/skypanel/sky/agent/protocol"
+)
+
+const (
+	// plainUser runs images that would start as root without having asked.
+	plainUser = "10001:10001"
+	// defaultPids bounds processes when the Limits do not.
+	defaultPids = 256
+	// tmpfsOptions are those of /tmp, which counts as the app's memory.
+	tmpfsOptions = "rw,nosuid,nodev,mode=1777,size=67108864"
+)
+
+// Pull implements engine. An image that is there is not asked for again: a
+// reference by digest cannot change.
+func (d *docker) Pull(ctx context.Context, image string) error {
+	if err := d.agree(ctx); err != nil {
+		return err
+	}
+	if _, err := d.client.ImageInspect(ctx, image); err == nil {
+		return nil
+	} else if !errdefs.IsNotFound(err) {
+		return dockerError("inspect image", err)
+	}
+	progress, err := d.client.ImagePull(ctx, image, imagetypes.PullOptions{})
+	if err != nil {
+		return dockerError("pull image", err)
+	}
+	defer progress.Close()
+	return pullOutcome(progress)
+}
+
+// pullOutcome reads the progress to its end; a failure is one of its entries.
+func pullOutcome(progress io.Reader) error {
+	for decoder := json.NewDecoder(progress); ; {
+		var entry struct {
+			Error string `json:"error"`
+		}
+		if err := decoder.Decode(&entry); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("pull image: %w", err)
+		}
+		if entry.Error != "" {
+			return fmt.Errorf("pull image: %s", entry.Error)
+		}
+	}
+}
+
+// Create implements engine. A container of that name that an agent made
+// before it was killed is the same one, and is returned.
+func (d *docker) Create(ctx context.Context, instance protocol.Instance) (string, error) {
+	if err := d.agree(ctx); err != nil {
+		return "", err
+	}
+	image, err := d.client.ImageInspect(ctx, instance.Image)
+	if err != nil {
+		return "", dockerError("inspect image", err)
+	}
+	imageUser := ""
+	if image.Config != nil {
+		imageUser = image.Config.User
+	}
+	net, err := d.ensureNetwork(ctx, instance)
+	if err != nil {
+		return "", err
+	}
+	name := containerName(instance)
+	created, err := d.client.ContainerCreate(ctx, containerConfig(instance, d.node, imageUser), hostConfig(instance, net),
+		&network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{net: {Aliases: []string{instance.Process}}}}, nil, name)
+	if errdefs.IsConflict(err) {
+		existing, inspectErr := d.client.ContainerInspect(ctx, name)
+		if inspectErr == nil && existing.Config.Labels[labelInstance] == instance.ID && existing.Config.Labels[labelNode] == d.node {
+			return existing.ID, nil
+		}
+	}
+	if err != nil {
+		return "", dockerError("create container", err)
+	}
+	return created.ID, nil
+}
+
+// containerConfig is what the process itself sees.
+func containerConfig(instance protocol.Instance, node, imageUser string) *containertypes.Config {
+	grace := int((instance.StopGrace + time.Second - 1) / time.Second)
+	config := &containertypes.Config{
+		Image:       instance.Image,
+		Env:         environment(instance),
+		User:        containerUser(instance, imageUser),
+		StopTimeout: &grace,
+		Labels: map[string]string{
+			labelApp: instance.App, labelAppID: instance.AppID, labelInstance: instance.ID,
+			labelRelease: strconv.Itoa(instance.Release), labelReleaseID: instance.ReleaseID,
+			labelProcess: instance.Process, labelOrdinal: strconv.Itoa(instance.Ordinal),
+			labelPort: strconv.Itoa(instance.Port), labelNode: node,
+		},
+	}
+	if len(instance.Command) > 0 {
+		config.Entrypoint, config.Cmd = instance.Command[:1], instance.Command[1:]
+	}
+	return config
+}
+
+// environment is the App's, and what we say about the Instance.
+func environment(instance protocol.Instance) []string {
+	all := map[string]string{
+		"SKY_APP": instance.App, "SKY_RELEASE": strconv.Itoa(instance.Release), "SKY_PROCESS": instance.Process,
+	}
+	for key, value := range instance.Env {
+		all[key] = value
+	}
+	if instance.Port > 0 {
+		all["PORT"] = strconv.Itoa(instance.Port)
+	}
+	lines := make([]string, 0, len(all))
+	for key, value := range all {
+		lines = append(lines, key+"="+value)
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// containerUser overrides an image's user only when that is root and the
+// Instance has no leave to be root.
+func containerUser(instance protocol.Instance, imageUser string) string {
+	name, _, _ := strings.Cut(imageUser, ":")
+	uid, err := strconv.Atoi(name)
+	root := name == "" || name == "root" || (err == nil && uid == 0)
+	if instance.RootUser || !root {
+		return ""
+	}
+	return plainUser
+}
+
+// hostConfig is the isolation that every Instance gets. Nothing in it comes
+// from the image or the repository.
+func hostConfig(instance protocol.Instance, net string) *containertypes.HostConfig {
+	pids := instance.Limits.Pids
+	if pids <= 0 {
+		pids = defaultPids
+	}
+	useInit := true
+	config := &containertypes.HostConfig{
+		CapDrop:        []string{"ALL"},
+		SecurityOpt:    []string{"no-new-privileges:true"},
+		ReadonlyRootfs: !instance.WritableRoot,
+		Tmpfs:          map[string]string{"/tmp": tmpfsOptions},
+		Init:           &useInit,
+		IpcMode:        containertypes.IPCModePrivate,
+		NetworkMode:    containertypes.NetworkMode(net),
+		RestartPolicy:  containertypes.RestartPolicy{Name: containertypes.RestartPolicyDisabled},
+		LogConfig:      containertypes.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10m", "max-file": "3"}},
+		Resources: containertypes.Resources{
+			Memory: instance.Limits.MemoryBytes, MemorySwap: instance.Limits.MemoryBytes,
+			NanoCPUs: instance.Limits.NanoCPUs, PidsLimit: &pids,
+			Ulimits: []*units.Ulimit{{Name: "nofile", Soft: 4096, Hard: 8192}},
+		},
+	}
+	if instance.RootUser {
+		config.CapAdd = []string{"CHOWN", "SETUID", "SETGID", "DAC_OVERRIDE", "FOWNER"}
+	}
+	return config
+}
+
+// containerName tells a person at the machine what a container is.
+func containerName(instance protocol.Instance) string {
+	id := strings.ReplaceAll(instance.ID, "-", "")
+	return fmt.Sprintf("sky-%s-v%d-%s-%d-%s", nameSafe(instance.App), instance.Release, nameSafe(instance.Process), instance.Ordinal, id[max(0, len(id)-6):])
+}
+
+// nameSafe keeps what Docker allows in a name.
+func nameSafe(text string) string {
+	return regexp.MustCompile(`[^a-zA-Z0-9_.-]`).ReplaceAllString(text, "-")
+}
+
+// wrap adds a step to an error, and nothing to success.
+func wrap(step string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", step, err)
+}
