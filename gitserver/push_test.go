@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -120,7 +121,7 @@ func TestForcedPushOfAnotherHistory(t *testing.T) {
 	f := newFixture(t)
 	app, dir, other := f.app("demo"), f.work("w"), f.work("other")
 	f.git(dir, "push", "-q", f.sshURL("demo"), "main:side")
-	f.commit(other, "elsewhere", "x")
+	f.git(other, "commit", "-q", "--amend", "-m", "another beginning")
 	f.gitFails(other, "push", f.sshURL("demo"), "main:side")
 	f.git(other, "push", "-q", "-f", f.sshURL("demo"), "main:side")
 	assert.Equal(t, f.git(other, "rev-parse", "main"), f.refOf(app, "refs/heads/side"))
@@ -143,10 +144,19 @@ func TestOutputArrivesWholeAndSilenceIsBridged(t *testing.T) {
 		}
 		return true
 	})
-	out := f.git(dir, "push", f.sshURL("demo"), "main")
+	// Into a file: a pipe that ssh made non-blocking lets git lose long lines.
+	terminal, err := os.Create(filepath.Join(f.dir, "terminal"))
+	require.NoError(t, err)
+	defer terminal.Close()
+	cmd := f.command(dir, "push", f.sshURL("demo"), "main")
+	cmd.Stderr = terminal
+	require.NoError(t, cmd.Run())
+	data, err := os.ReadFile(terminal.Name())
+	require.NoError(t, err)
+	out := string(data)
 	assert.Equal(t, 20_000, strings.Count(out, " end"))
 	assert.Contains(t, out, "line 19999 end")
-	assert.Contains(t, out, long)
+	assert.Equal(t, 300_000, strings.Count(out, "x"), "every byte of the long line")
 	assert.Contains(t, out, "main -> main")
 }
 
@@ -181,9 +191,10 @@ func TestKilledClientLeavesNothing(t *testing.T) {
 		return false
 	})
 	cmd := f.command(f.work("w"), "push", "-q", f.sshURL("demo"), "main")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	require.NoError(t, cmd.Start())
 	<-started
-	require.NoError(t, cmd.Process.Kill())
+	require.NoError(t, syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)) // git and its ssh
 	_ = cmd.Wait()
 	assert.ErrorIs(t, <-ended, context.Canceled)
 	assert.Equal(t, models.ZeroObject, f.refOf(app, "refs/heads/main"))
