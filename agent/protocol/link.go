@@ -30,9 +30,10 @@ var ErrLinkClosed = errors.New("link closed")
 // holds up another. Its methods may be called from any goroutine; Receive and
 // AcceptStream from one at a time each.
 type Link struct {
-	session *yamux.Session
-	control *Stream
-	closed  sync.Once
+	session  *yamux.Session
+	control  *Stream
+	patience time.Duration // WriteTimeout, but in tests
+	closed   sync.Once
 }
 
 // Dial opens a Link to the control plane at the WebSocket or HTTP address url
@@ -113,7 +114,7 @@ func NewServerLink(conn io.ReadWriteCloser) (*Link, error) {
 }
 
 func newLink(session *yamux.Session, control net.Conn) *Link {
-	link := &Link{session: session}
+	link := &Link{session: session, patience: WriteTimeout}
 	link.control = newStream(link, control)
 	return link
 }

@@ -43,7 +43,7 @@ func (s *Stream) WriteFrame(value any) error {
 	}
 	s.write.Lock()
 	defer s.write.Unlock()
-	if err := s.conn.SetWriteDeadline(time.Now().Add(WriteTimeout)); err != nil {
+	if err := s.conn.SetWriteDeadline(time.Now().Add(s.link.patience)); err != nil {
 		return fmt.Errorf("set write deadline: %w", err)
 	}
 	if _, err := s.conn.Write(frame); err != nil {
