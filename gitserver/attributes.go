@@ -13,6 +13,7 @@ type exportRule struct {
 	dir      string // of the file, "." for the root
 	pattern  []string
 	anywhere bool // a pattern without a slash matches at any depth below dir
+	dirOnly  bool // a pattern that ends in a slash
 	ignore   bool
 }
 
@@ -21,12 +22,13 @@ func parseExportRules(dir, text string) exportRules {
 	for line := range strings.Lines(text) {
 		pattern, attributes := splitAttributes(strings.TrimSpace(line))
 		for _, attribute := range attributes {
-			if strings.TrimLeft(attribute, "-!") != "export-ignore" || strings.HasSuffix(pattern, "/") {
-				continue // git says that a pattern for directories only never matches
+			if strings.TrimLeft(attribute, "-!") != "export-ignore" {
+				continue
 			}
+			plain := strings.TrimSuffix(pattern, "/")
 			rules = append(rules, exportRule{
-				dir: dir, pattern: strings.Split(strings.TrimPrefix(pattern, "/"), "/"),
-				anywhere: !strings.Contains(pattern, "/"), ignore: attribute == "export-ignore",
+				dir: dir, pattern: strings.Split(strings.TrimPrefix(plain, "/"), "/"), dirOnly: plain != pattern,
+				anywhere: !strings.Contains(plain, "/"), ignore: attribute == "export-ignore",
 			})
 		}
 	}
@@ -47,10 +49,10 @@ func splitAttributes(line string) (pattern string, attributes []string) {
 	return fields[0], fields[1:]
 }
 
-func (r exportRules) ignore(name string) bool {
+func (r exportRules) ignore(name string, dir bool) bool {
 	ignored := false
 	for _, rule := range r {
-		if rule.matches(name) {
+		if rule.matches(name) && (dir || !rule.dirOnly) {
 			ignored = rule.ignore
 		}
 	}

@@ -26,7 +26,7 @@ func checkout(t *testing.T) (*fixture, *gitserver.Tree, []byte) {
 		"run": "#!/bin/sh\n", "docs/x": "d", "test/t": "t", "deep/er/u": "u", "name with space": "n", "q.tmp": "q", "keep/q.tmp": "q", "empty": "",
 		strings.Repeat("x", 180) + "/" + strings.Repeat("y", 180): "long", "only/ignored/file": "i", "ümläut\ttab": "u",
 		"big.bin":             "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
-		".gitattributes":      "docs export-ignore\n/test export-ignore\n*.tmp export-ignore\ndeep/**/u export-ignore\nonly/ignored/* export-ignore\n",
+		".gitattributes":      "docs export-ignore\n/test/ export-ignore\nrun/ export-ignore\n*.tmp export-ignore\ndeep/**/u export-ignore\nonly/ignored/* export-ignore\n",
 		"keep/.gitattributes": "q.tmp -export-ignore\n",
 	} {
 		path := filepath.Join(dir, name)

@@ -59,7 +59,7 @@ func (l *treeLoader) directory(dir string, id object.ID, rules exportRules) (*no
 
 // child returns nil for what is not exported.
 func (l *treeLoader) child(name string, entry *node, rules exportRules) (*node, error) {
-	if rules.ignore(name) {
+	if rules.ignore(name, entry.mode == object.ModeDir) {
 		return nil, nil
 	}
 	if entry.mode == object.ModeDir {

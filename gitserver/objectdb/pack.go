@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/skypanel/sky/gitserver/object"
@@ -24,6 +25,9 @@ type pack struct {
 	index []byte
 	count int
 	end   int64 // where the entries end
+
+	sorting sync.Once
+	sorted  []int64 // offsets, once somebody asks
 }
 
 func openPack(indexPath string) (*pack, error) {
