@@ -11,6 +11,7 @@ import (
 
 	"github.com/docker/docker/client"
 	"github.com/skypanel/sky/buildpacks"
+	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
 )
 
@@ -119,7 +120,7 @@ func (b *Builder) detect(ctx context.Context, job Job) (Result, error) {
 		return Result{}, err
 	}
 	if plan.DockerfilePath != "" {
-		job.Log.Say("%s", field("Detect", plan.Language+" ("+strings.Join(plan.Reasons, "; ")+")"))
+		job.Log.Say("%s", narrative.Field("Detect", plan.Language+" ("+strings.Join(plan.Reasons, "; ")+")"))
 		dockerfile, err := b.ownDockerfile(job.Files, plan.DockerfilePath)
 		return Result{Plan: plan, Runtime: plan.Language, Dockerfile: dockerfile}, err
 	}
@@ -132,7 +133,7 @@ func (b *Builder) detect(ctx context.Context, job Job) (Result, error) {
 	if plan.Need.Source != "" {
 		reasons = append(reasons, "version from "+plan.Need.Source)
 	}
-	job.Log.Say("%s", field("Detect", name+" ("+strings.Join(reasons, "; ")+")"))
+	job.Log.Say("%s", narrative.Field("Detect", name+" ("+strings.Join(reasons, "; ")+")"))
 	return Result{Plan: plan, Runtime: name, Dockerfile: plan.Render(images)}, nil
 }
 
@@ -164,7 +165,7 @@ func (b *Builder) compile(ctx context.Context, job Job, result Result) (Result, 
 		return Result{}, err
 	}
 	result.Image = image
-	job.Log.Say("%s", timed("Build", "image "+short(image), time.Since(started)))
+	job.Log.Say("%s", narrative.Timed("Build", "image "+short(image), time.Since(started)))
 	return result, nil
 }
 
@@ -183,14 +184,4 @@ func ImageName(app string, number int) string {
 func short(image string) string {
 	image = strings.TrimPrefix(image, "sha256:")
 	return image[:min(12, len(image))]
-}
-
-// field is a line of the pusher's narrative: a heading and its text.
-func field(heading, text string) string { return fmt.Sprintf("%-9s%s", heading, text) }
-
-// timed is a field that ends with how long it took, at the right edge of an
-// 80-column terminal (git's own "remote: " takes 8).
-func timed(heading, text string, took time.Duration) string {
-	const width = 58
-	return field(heading, fmt.Sprintf("%-*s %6.1fs", width-9, text, took.Seconds()))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/image"
 	"github.com/skypanel/sky/buildpacks"
+	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
 )
 
@@ -163,7 +164,7 @@ func (b *Builder) ensure(ctx context.Context, name string, log Log) bool {
 		log.Detail(fmt.Sprintf("%s cannot be pulled: %s", name, err))
 		return false
 	}
-	log.Say("%s", field("", "pulled "+name))
+	log.Say("%s", narrative.Field("", "pulled "+name))
 	return true
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/docker/docker/api/types/image"
 	"github.com/skypanel/sky/buildpacks"
+	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
 )
 
@@ -90,7 +91,7 @@ func (b *Builder) stackFrom(ctx context.Context, name string, step solve, log Lo
 	if _, err := b.solve(ctx, step); err != nil {
 		return fmt.Errorf("make base image %s: %w", step.tag, err)
 	}
-	log.Say("%s", timed("", "made base image "+step.tag, time.Since(started)))
+	log.Say("%s", narrative.Timed("", "made base image "+step.tag, time.Since(started)))
 	return nil
 }
 
@@ -100,7 +101,7 @@ func (b *Builder) base(ctx context.Context, log Log) error {
 	if b.has(ctx, baseImage) {
 		return nil
 	}
-	log.Say("%s", field("Prepare", "base images for this server, once"))
+	log.Say("%s", narrative.Field("Prepare", "base images for this server, once"))
 	if b.ensure(ctx, debianImage, log) {
 		return b.stackFrom(ctx, "base", solve{tag: baseImage}, log)
 	}
@@ -108,7 +109,7 @@ func (b *Builder) base(ctx context.Context, log Log) error {
 	if err := b.bootstrap(ctx, log); err != nil {
 		return err
 	}
-	log.Say("%s", timed("", "made base image "+baseImage, time.Since(started)))
+	log.Say("%s", narrative.Timed("", "made base image "+baseImage, time.Since(started)))
 	return nil
 }
 

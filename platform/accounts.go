@@ -1,0 +1,208 @@
+package platform
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/skypanel/sky/models"
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	tokenPrefix = "sky_pat_"
+	// minRSABits is the least that an RSA key may have.
+	minRSABits = 2048
+	maxKeyText = 16 << 10
+)
+
+var tokenEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// newToken makes the text of an API token: a prefix that scanners know, 32
+// random bytes, and a checksum that tells a typo from a revoked token.
+func newToken() string {
+	random := make([]byte, 32)
+	_, _ = rand.Read(random)
+	body := tokenEncoding.EncodeToString(random)
+	return tokenPrefix + body + checksum(body)
+}
+
+func checksum(body string) string {
+	sum := make([]byte, 4)
+	binary.BigEndian.PutUint32(sum, crc32.ChecksumIEEE([]byte(body)))
+	return tokenEncoding.EncodeToString(sum)
+}
+
+func wellFormed(token string) bool {
+	body, ok := strings.CutPrefix(token, tokenPrefix)
+	const sumLen = 7 // 4 bytes in base 32
+	return ok && len(body) > sumLen && checksum(body[:len(body)-sumLen]) == body[len(body)-sumLen:]
+}
+
+func hashToken(token string) []byte {
+	sum := sha256.Sum256([]byte(token))
+	return sum[:]
+}
+
+// EnsureAdmin makes the first user on the first start and writes the token to
+// tokenFile, which only its owner may read. Later it does nothing.
+func (p *Platform) EnsureAdmin(ctx context.Context, tokenFile string) error {
+	exists, err := p.Store.HasUsers(ctx)
+	if err != nil || exists {
+		return err
+	}
+	admin := models.User{ID: models.NewID(), Name: "admin", Admin: true, CreatedAt: now()}
+	text := newToken()
+	token := models.Token{ID: models.NewID(), UserID: admin.ID, Name: "first start", Hash: hashToken(text), CreatedAt: now()}
+	// The file comes first: a user without a token could never be used, while a
+	// token without its user is refused and made again by the next start.
+	if err := writeSecret(tokenFile, []byte(text+"\n")); err != nil {
+		return err
+	}
+	if err := p.Store.CreateUser(ctx, &admin); err != nil {
+		return err
+	}
+	return p.Store.CreateToken(ctx, &token)
+}
+
+// ActorByToken returns the owner of an API token.
+func (p *Platform) ActorByToken(ctx context.Context, text string) (models.Actor, error) {
+	refused := models.Errorf(models.Unauthorized, "the API token is not valid").
+		WithRemedy("run `sky login`, or set SKY_TOKEN to a token that was not revoked")
+	if !wellFormed(text) {
+		return models.Actor{}, refused
+	}
+	token, err := p.Store.TokenByHash(ctx, hashToken(text))
+	if models.IsCode(err, models.NotFound) {
+		return models.Actor{}, refused
+	}
+	if err != nil {
+		return models.Actor{}, err
+	}
+	if token.ExpiresAt != nil && token.ExpiresAt.Before(time.Now()) {
+		return models.Actor{}, refused
+	}
+	return p.actor(ctx, token.UserID, "token "+token.Name)
+}
+
+// ActorByKey returns the owner of the SSH key with this fingerprint.
+func (p *Platform) ActorByKey(ctx context.Context, fingerprint string) (models.Actor, error) {
+	key, err := p.Store.KeyByFingerprint(ctx, fingerprint)
+	if models.IsCode(err, models.NotFound) {
+		return models.Actor{}, models.Errorf(models.Unauthorized, "the SSH key %s is not known to Sky", fingerprint).
+			WithRemedy("add it with `sky keys add ~/.ssh/id_ed25519.pub`")
+	}
+	if err != nil {
+		return models.Actor{}, err
+	}
+	return p.actor(ctx, key.UserID, "key "+fingerprint)
+}
+
+func (p *Platform) actor(ctx context.Context, user models.ID, via string) (models.Actor, error) {
+	found, err := p.Store.User(ctx, user)
+	if err != nil {
+		return models.Actor{}, err
+	}
+	return models.Actor{UserID: found.ID, Name: found.Name, Admin: found.Admin, Via: via}, nil
+}
+
+// AddKey lets an SSH public key push for actor. text is one line as ssh-keygen
+// writes it into a .pub file; an empty name takes the line's comment.
+func (p *Platform) AddKey(ctx context.Context, actor models.Actor, name, text string) (models.Key, error) {
+	parsed, comment, err := parseKey(text)
+	if err != nil {
+		return models.Key{}, err
+	}
+	if name == "" {
+		name = comment
+	}
+	if name = strings.TrimSpace(clean(name)); name == "" || len(name) > 100 {
+		name = "key-" + models.NewID().String()[:8]
+	}
+	key := models.Key{
+		ID: models.NewID(), UserID: actor.UserID, Name: name, Fingerprint: ssh.FingerprintSHA256(parsed),
+		PublicKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(parsed))), CreatedAt: now(),
+	}
+	err = p.Store.CreateKey(ctx, &key)
+	if models.IsCode(err, models.Conflict) {
+		return models.Key{}, models.Errorf(models.Conflict, "the key %s, or a key named %q, was added already", key.Fingerprint, name).
+			WithField("public_key").WithRemedy("`sky keys list` shows your keys; a key belongs to one user only")
+	}
+	if err != nil {
+		return models.Key{}, err
+	}
+	p.record(ctx, actor, nil, "key.add", key.Fingerprint)
+	return key, nil
+}
+
+func parseKey(text string) (ssh.PublicKey, string, error) {
+	wrong := func(format string, args ...any) error {
+		return models.Errorf(models.Invalid, "%s", fmt.Sprintf(format, args...)).WithField("public_key").
+			WithRemedy("pass one public key, such as the file ~/.ssh/id_ed25519.pub")
+	}
+	if strings.Contains(text, "PRIVATE KEY") {
+		return nil, "", wrong("that is a private key: keep it to yourself")
+	}
+	if len(text) > maxKeyText {
+		return nil, "", wrong("the text is too long for a public key")
+	}
+	key, comment, options, rest, err := ssh.ParseAuthorizedKey([]byte(text))
+	switch {
+	case err != nil:
+		return nil, "", wrong("that is not an SSH public key")
+	case len(options) > 0:
+		return nil, "", wrong("a key with options is not accepted")
+	case strings.TrimSpace(string(rest)) != "":
+		return nil, "", wrong("one key at a time")
+	}
+	if err := strongEnough(key); err != nil {
+		return nil, "", wrong("%s", err)
+	}
+	return key, comment, nil
+}
+
+func strongEnough(key ssh.PublicKey) error {
+	switch key.Type() {
+	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
+		ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256:
+		return nil
+	case ssh.KeyAlgoRSA:
+		if bits := rsaBits(key); bits < minRSABits {
+			return fmt.Errorf("an RSA key of %d bits is too weak", bits)
+		}
+		return nil
+	default:
+		return fmt.Errorf("keys of type %s are not accepted", key.Type())
+	}
+}
+
+// Keys lists actor's SSH keys.
+func (p *Platform) Keys(ctx context.Context, actor models.Actor) ([]models.Key, error) {
+	return p.Store.Keys(ctx, actor.UserID)
+}
+
+// RemoveKey removes actor's key of this name or fingerprint.
+func (p *Platform) RemoveKey(ctx context.Context, actor models.Actor, name string) error {
+	if err := p.Store.DeleteKey(ctx, actor.UserID, name); err != nil {
+		return err
+	}
+	p.record(ctx, actor, nil, "key.remove", name)
+	return nil
+}
+
+// TokenFile is where the first start leaves the admin's token.
+func TokenFile(dataDir string) string { return filepath.Join(dataDir, "admin-token") }
+
+// ReadTokenFile returns the token in a file that EnsureAdmin wrote.
+func ReadTokenFile(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	return strings.TrimSpace(string(text)), err
+}

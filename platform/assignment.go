@@ -1,0 +1,109 @@
+package platform
+
+import (
+	"context"
+	"time"
+
+	"github.com/skypanel/sky/agent/protocol"
+	"github.com/skypanel/sky/models"
+)
+
+// What an Instance gets until plans say otherwise.
+const (
+	defaultMemory   = 512 << 20
+	defaultNanoCPUs = 1_000_000_000
+	defaultPids     = 256
+
+	healthDeadline = 60 * time.Second
+	workerSettle   = time.Second
+	stopGrace      = 10 * time.Second
+	drainLimit     = 20 * time.Second
+)
+
+// Assignment implements fleet.Assignments: what the Node is to run and route.
+// The generation is read first, so that what it numbers is never older than it.
+func (p *Platform) Assignment(ctx context.Context, id models.ID) (protocol.Assignment, error) {
+	node, err := p.Store.Node(ctx, id)
+	if err != nil {
+		return protocol.Assignment{}, err
+	}
+	apps, err := p.Store.Apps(ctx, nil)
+	if err != nil {
+		return protocol.Assignment{}, err
+	}
+	instances, err := p.Store.InstancesOnNode(ctx, id)
+	if err != nil {
+		return protocol.Assignment{}, err
+	}
+	assignment := protocol.Assignment{Generation: node.Generation}
+	byID := make(map[models.ID]models.App, len(apps))
+	for _, app := range apps {
+		byID[app.ID] = app
+	}
+	if assignment.Instances, err = p.assign(ctx, byID, instances); err != nil {
+		return protocol.Assignment{}, err
+	}
+	for _, app := range apps {
+		if app.LiveReleaseID != nil {
+			assignment.Routes = append(assignment.Routes, p.route(app, instances))
+		}
+	}
+	return assignment, nil
+}
+
+// assign describes the instances, each with its Release's Config.
+func (p *Platform) assign(ctx context.Context, apps map[models.ID]models.App, instances []models.Instance) ([]protocol.Instance, error) {
+	ids := make([]models.ID, 0, len(instances))
+	for _, instance := range instances {
+		ids = append(ids, instance.ReleaseID)
+	}
+	releases, err := p.Store.ReleasesByID(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	configs := map[models.ID]map[string]string{}
+	for id, release := range releases {
+		if configs[id], err = p.configOf(release); err != nil {
+			return nil, err
+		}
+	}
+	assigned := make([]protocol.Instance, 0, len(instances))
+	for _, instance := range instances {
+		app, known := apps[instance.AppID]
+		release, released := releases[instance.ReleaseID]
+		if known && released { // else they were deleted between the reads; the next generation tells
+			assigned = append(assigned, describe(app, release, instance, configs[release.ID]))
+		}
+	}
+	return assigned, nil
+}
+
+func describe(app models.App, release models.Release, instance models.Instance, config map[string]string) protocol.Instance {
+	described := protocol.Instance{
+		ID: instance.ID.String(), AppID: app.ID.String(), App: app.Name,
+		ReleaseID: release.ID.String(), Release: release.Number,
+		Process: instance.Process, Ordinal: instance.Ordinal,
+		Image: release.Image, Command: release.Processes[instance.Process], Env: config,
+		Health:    protocol.Health{Deadline: healthDeadline, Settle: workerSettle},
+		Limits:    protocol.Limits{MemoryBytes: defaultMemory, NanoCPUs: defaultNanoCPUs, Pids: defaultPids},
+		StopGrace: stopGrace, DrainLimit: drainLimit,
+		WritableRoot: app.WritableRoot, RootUser: app.RootUser,
+	}
+	if instance.Process == models.WebProcess {
+		described.Port, described.Health.Path = release.Port, app.HealthPath
+	}
+	return described
+}
+
+// route leads the App's host to the web Instances of its live Release.
+func (p *Platform) route(app models.App, instances []models.Instance) protocol.Route {
+	route := protocol.Route{
+		AppID: app.ID.String(), App: app.Name, Hosts: []string{p.Settings.Host(app.Name)}, Stopped: app.Stopped,
+	}
+	for _, instance := range instances {
+		if instance.AppID == app.ID && instance.ReleaseID == *app.LiveReleaseID && instance.Process == models.WebProcess {
+			route.Targets = append(route.Targets, instance.ID.String())
+		}
+	}
+	return route
+}

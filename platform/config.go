@@ -1,0 +1,181 @@
+package platform
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/skypanel/sky/internal/narrative"
+	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/rollout"
+)
+
+// The limits of a Config.
+const (
+	maxEnvVars  = 1000
+	maxEnvValue = 32 << 10
+)
+
+// config opens the App's Config as it is now.
+func (p *Platform) config(ctx context.Context, app models.ID) (map[string]string, error) {
+	vars, err := p.Store.EnvVars(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	config := make(map[string]string, len(vars))
+	for _, variable := range vars {
+		plain, err := p.Vault.open(app, "env "+variable.Key, variable.Value)
+		if err != nil {
+			return nil, fmt.Errorf("environment variable %s: %w", variable.Key, err)
+		}
+		config[variable.Key] = string(plain)
+	}
+	return config, nil
+}
+
+// Config returns the App's variables. Without reveal, values are empty.
+func (p *Platform) Config(ctx context.Context, actor models.Actor, app models.App, reveal bool) (map[string]string, error) {
+	config, err := p.config(ctx, app.ID)
+	if err != nil {
+		return nil, err
+	}
+	if !reveal {
+		for key := range config {
+			config[key] = ""
+		}
+		return config, nil
+	}
+	p.record(ctx, actor, &app, "env.reveal", "")
+	return config, nil
+}
+
+// ChangeConfig sets and unsets variables and, when the App is live, applies them
+// by a new Release, without a build. It returns that Release, or nil when
+// nothing runs or nothing changed. The Config stays changed when the Release
+// fails: the next one gets it too.
+func (p *Platform) ChangeConfig(ctx context.Context, actor models.Actor, app models.App, set map[string]string, unset []string, log rollout.Log) (*models.Release, error) {
+	if err := checkConfig(set, unset); err != nil {
+		return nil, err
+	}
+	var release *models.Release
+	err := p.lanes.do(ctx, app.ID, func(ctx context.Context) error {
+		var err error
+		release, err = p.changeConfig(ctx, actor, app.ID, set, unset, log)
+		return err
+	})
+	return release, p.laneError(err)
+}
+
+func checkConfig(set map[string]string, unset []string) error {
+	for _, key := range slices.Concat(slices.Collect(maps.Keys(set)), unset) {
+		if err := models.CheckEnvKey(key); err != nil {
+			return err
+		}
+		if key == "PORT" || strings.HasPrefix(key, "SKY_") {
+			return models.Errorf(models.Invalid, "%s is set by Sky", key).WithField(key).WithRemedy("choose another name")
+		}
+	}
+	for key, value := range set {
+		if len(value) > maxEnvValue {
+			return models.Errorf(models.TooLarge, "the value of %s is longer than %d KB", key, maxEnvValue>>10).WithField(key)
+		}
+		if strings.ContainsRune(value, 0) {
+			return models.Errorf(models.Invalid, "the value of %s holds a NUL byte", key).WithField(key).
+				WithRemedy("encode binary values, for example in base64")
+		}
+	}
+	return nil
+}
+
+func (p *Platform) changeConfig(ctx context.Context, actor models.Actor, id models.ID, set map[string]string, unset []string, log rollout.Log) (*models.Release, error) {
+	before, err := p.config(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if lacking := missing(before, unset); len(lacking) > 0 {
+		return nil, models.Errorf(models.NotFound, "%s is not set", strings.Join(lacking, ", ")).WithField("unset").
+			WithRemedy("`sky env list` shows what is")
+	}
+	after := maps.Clone(before)
+	maps.Copy(after, set)
+	for _, key := range unset {
+		delete(after, key)
+	}
+	if len(after) > maxEnvVars {
+		return nil, models.Errorf(models.TooLarge, "an app has at most %d environment variables", maxEnvVars).WithField("set")
+	}
+	if sameConfig(before, after) {
+		return nil, nil
+	}
+	if err := p.storeConfig(ctx, id, set, unset); err != nil {
+		return nil, err
+	}
+	app, err := p.Store.App(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	keys := slices.Sorted(maps.Keys(set))
+	p.record(ctx, actor, &app, "env.change", strings.Join(slices.Concat(keys, unset), " "))
+	return p.releaseConfig(ctx, actor, app, describeChange(keys, unset), log)
+}
+
+func describeChange(set, unset []string) string {
+	var parts []string
+	if len(set) > 0 {
+		parts = append(parts, "Set "+strings.Join(set, ", "))
+	}
+	if len(unset) > 0 {
+		parts = append(parts, "Unset "+strings.Join(unset, ", "))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// releaseConfig rolls out the live Release again, with the Config as it is now.
+func (p *Platform) releaseConfig(ctx context.Context, actor models.Actor, app models.App, description string, log rollout.Log) (*models.Release, error) {
+	if app.LiveReleaseID == nil {
+		return nil, nil
+	}
+	release, err := p.Store.Release(ctx, *app.LiveReleaseID)
+	if err != nil {
+		return nil, err
+	}
+	release.BuildID, release.ActorID, release.Description = nil, actor.UserID, description
+	if err := p.newRelease(ctx, &release, nil, nil); err != nil {
+		return nil, err
+	}
+	log.Say("%s", narrative.Field("Release", release.Name()+": "+description))
+	if app.Stopped {
+		return &release, p.change(ctx, rollout.Change{App: app.ID, Live: &release.ID})
+	}
+	return &release, p.rollOut(ctx, app, release, log)
+}
+
+// storeConfig seals the variables and writes them.
+func (p *Platform) storeConfig(ctx context.Context, app models.ID, set map[string]string, unset []string) error {
+	vars := make([]models.EnvVar, 0, len(set))
+	for key, value := range set {
+		sealed, err := p.Vault.seal(app, "env "+key, []byte(value))
+		if err != nil {
+			return err
+		}
+		vars = append(vars, models.EnvVar{ID: models.NewID(), AppID: app, Key: key, Value: sealed, UpdatedAt: now()})
+	}
+	return p.Store.ChangeEnv(ctx, app, vars, unset)
+}
+
+// replaceConfig makes config all that the App has.
+func (p *Platform) replaceConfig(ctx context.Context, app models.ID, config map[string]string) error {
+	before, err := p.config(ctx, app)
+	if err != nil {
+		return err
+	}
+	var unset []string
+	for key := range before {
+		if _, kept := config[key]; !kept {
+			unset = append(unset, key)
+		}
+	}
+	return p.storeConfig(ctx, app, config, unset)
+}

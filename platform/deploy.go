@@ -1,0 +1,263 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/skypanel/sky/buildpipeline"
+	"github.com/skypanel/sky/internal/narrative"
+	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/rollout"
+	"golang.org/x/sys/unix"
+)
+
+// deploy carries a Build through to a live Release. It runs in the App's lane.
+func (p *Platform) deploy(ctx context.Context, build models.Build) error {
+	started := time.Now()
+	err := p.deploySteps(ctx, &build, started)
+	if p.stopping(err) {
+		p.buildLog(build).Say("%s", narrative.Field("Stop", "Sky is stopping; this goes on when it is back"))
+		return err
+	}
+	state := models.BuildFailed
+	switch {
+	case err == nil:
+		state = models.BuildSucceeded
+	case errors.Is(err, errCancelled):
+		state = models.BuildCancelled
+	}
+	p.finishBuild(build, state, err)
+	return err
+}
+
+func (p *Platform) deploySteps(ctx context.Context, build *models.Build, started time.Time) error {
+	app, err := p.Store.App(ctx, build.AppID)
+	if err != nil {
+		return err
+	}
+	log := p.buildLog(*build)
+	if err := p.checkFastForward(ctx, app, build); err != nil {
+		return err
+	}
+	log.Say("%s", narrative.Field("Push", fmt.Sprintf("%s %q to %s", short(build.Commit), build.Subject, app.Name)))
+	release, err := p.buildRelease(ctx, app, build, log)
+	if err != nil {
+		return err
+	}
+	log.Say("%s", narrative.Field("Release", release.Name()))
+	if err := p.rollOut(ctx, app, release, log); err != nil {
+		return err
+	}
+	if err := p.moveRefs(ctx, app, build); err != nil {
+		return err
+	}
+	log.Say("")
+	log.Say("%s", narrative.Timed("Live", p.Settings.URL(app.Name), time.Since(started)))
+	return nil
+}
+
+// checkFastForward refuses a push that was made before another one went live,
+// unless it builds on that one. It writes the ref's present value into the
+// update, which is then compared when the ref moves.
+func (p *Platform) checkFastForward(ctx context.Context, app models.App, build *models.Build) error {
+	current, err := p.Repositories.Ref(ctx, app.ID, build.Ref)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", build.Ref, err)
+	}
+	for i := range build.Updates {
+		update := &build.Updates[i]
+		if update.Name != build.Ref || update.Old == current {
+			continue
+		}
+		follows, err := p.Repositories.IsAncestor(ctx, app.ID, current, build.Commit)
+		if err != nil {
+			return fmt.Errorf("compare with what is live: %w", err)
+		}
+		if !follows {
+			return models.Errorf(models.Conflict, "fetch first: another push went live meanwhile").
+				WithRemedy("git pull --rebase sky %s, then push again", app.DeployBranch)
+		}
+		update.Old = current
+	}
+	return nil
+}
+
+// buildRelease builds the commit, unless a former process did so already, and
+// makes the result a Release, in one transaction with the Build's success.
+func (p *Platform) buildRelease(ctx context.Context, app models.App, build *models.Build, log *buildLog) (models.Release, error) {
+	if build.State == models.BuildSucceeded {
+		return p.Store.ReleaseOfBuild(ctx, build.ID)
+	}
+	if build.State == models.BuildQueued {
+		if err := build.Move(models.BuildRunning, now()); err != nil {
+			return models.Release{}, err
+		}
+		if err := p.Store.SaveBuild(ctx, build); err != nil {
+			return models.Release{}, err
+		}
+	}
+	result, err := p.build(ctx, app, *build, log)
+	if err != nil {
+		return models.Release{}, err
+	}
+	build.Runtime, build.Dockerfile, build.Image = result.Runtime, result.Dockerfile, result.Image
+	build.Processes, build.Port = result.Plan.Processes, result.Plan.Port
+	if err := build.Move(models.BuildSucceeded, now()); err != nil {
+		return models.Release{}, err
+	}
+	release := models.Release{
+		AppID: app.ID, BuildID: &build.ID, Commit: build.Commit, Image: build.Image, Processes: build.Processes,
+		Port: build.Port, ActorID: build.ActorID, Description: "Deploy " + short(build.Commit) + " " + build.Subject,
+	}
+	err = p.newRelease(ctx, &release, nil, func(ctx context.Context, tx transaction) error {
+		return tx.SaveBuild(ctx, build)
+	})
+	return release, err
+}
+
+// build has the pipeline turn the commit's files into an image.
+func (p *Platform) build(ctx context.Context, app models.App, build models.Build, log *buildLog) (buildpipeline.Result, error) {
+	runtimes, err := p.Store.Runtimes(ctx)
+	if err != nil {
+		return buildpipeline.Result{}, err
+	}
+	files, closer, err := p.Repositories.Files(ctx, app.ID, build.Commit)
+	if err != nil {
+		return buildpipeline.Result{}, fmt.Errorf("open the commit: %w", err)
+	}
+	defer func() { _ = closer.Close() }()
+	return p.Builder.Build(ctx, buildpipeline.Job{
+		App: app.Name, AppID: app.ID, Number: build.Number, Commit: build.Commit, Files: files,
+		Buildpack: app.Buildpack, Runtimes: runtimes, ClearCache: build.ClearCache, Log: log,
+	})
+}
+
+// rollOut makes release the live one and owns the Deployment's status. The App's
+// process types that it was not told to scale run once if they are web, else not
+// at all.
+func (p *Platform) rollOut(ctx context.Context, app models.App, release models.Release, log rollout.Log) error {
+	return p.roll(ctx, rollout.Want{App: app, Release: release, Formation: formation(app, release)}, log)
+}
+
+func (p *Platform) roll(ctx context.Context, want rollout.Want, log rollout.Log) error {
+	deployment := models.Deployment{
+		ID: models.NewID(), AppID: want.App.ID, ReleaseID: want.Release.ID, PreviousID: want.App.LiveReleaseID,
+		State: models.DeploymentPending, CreatedAt: now(),
+	}
+	if err := p.Store.CreateDeployment(ctx, &deployment); err != nil {
+		return err
+	}
+	if err := p.moveDeployment(ctx, &deployment, models.DeploymentRolling); err != nil {
+		return err
+	}
+	outcome, err := p.Roller.Roll(ctx, want, log)
+	if p.stopping(err) {
+		return err
+	}
+	after := context.WithoutCancel(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+			p.abandon(after, want)
+		}
+		deployment.Error = err.Error()
+		return errors.Join(err, p.moveDeployment(after, &deployment, models.DeploymentFailed))
+	}
+	deployment.Probes, deployment.ProbesFailed = outcome.Proof.Requests, outcome.Proof.Failed
+	tellOutcome(want, outcome, log)
+	return p.moveDeployment(after, &deployment, models.DeploymentLive)
+}
+
+// abandon lets go of what a cancelled rollout had started.
+func (p *Platform) abandon(ctx context.Context, want rollout.Want) {
+	if want.App.LiveReleaseID != nil && *want.App.LiveReleaseID == want.Release.ID {
+		return
+	}
+	instances, err := p.Store.Instances(ctx, want.App.ID)
+	if err != nil {
+		p.Log.Error("abandon rollout", "error", err)
+		return
+	}
+	change := rollout.Change{App: want.App.ID}
+	for _, instance := range instances {
+		if instance.ReleaseID == want.Release.ID {
+			change.Remove = append(change.Remove, instance)
+		}
+	}
+	p.warn("abandon rollout", want.App, p.change(ctx, change))
+}
+
+func tellOutcome(want rollout.Want, outcome rollout.Outcome, log rollout.Log) {
+	text := "no instances: nothing is scaled up"
+	if outcome.Healthy > 0 {
+		text = counts(want.Formation) + " healthy"
+	}
+	log.Say("%s", narrative.Timed("Rollout", text, outcome.Took))
+	if outcome.Proof.Requests > 0 {
+		log.Say("%s", narrative.Field("", fmt.Sprintf("%d of %d requests failed during the switch",
+			outcome.Proof.Failed, outcome.Proof.Requests)))
+	}
+}
+
+func (p *Platform) moveDeployment(ctx context.Context, deployment *models.Deployment, next models.DeploymentState) error {
+	if err := deployment.Move(next, now()); err != nil {
+		return err
+	}
+	return p.Store.SaveDeployment(ctx, deployment)
+}
+
+// moveRefs moves what the push asked for, now that its Release serves.
+func (p *Platform) moveRefs(ctx context.Context, app models.App, build *models.Build) error {
+	updates := make([]*models.RefUpdate, len(build.Updates))
+	for i := range build.Updates {
+		updates[i] = &build.Updates[i]
+	}
+	err := p.Repositories.UpdateRefs(context.WithoutCancel(ctx), app.ID, updates, len(updates) > 1)
+	for _, update := range updates {
+		err = errors.Join(err, update.Err)
+	}
+	if err != nil {
+		return fmt.Errorf("move refs: %w", err)
+	}
+	return nil
+}
+
+// finishBuild records how a Build ended and ends its log. A Build whose image
+// was made stays succeeded, whatever became of its Release.
+func (p *Platform) finishBuild(build models.Build, state models.BuildState, err error) {
+	ctx := context.WithoutCancel(p.ctx)
+	log := p.buildLog(build)
+	if err != nil {
+		build.Error = err.Error()
+		log.fail(err)
+	}
+	if !build.State.Ended() {
+		if moveErr := build.Move(state, now()); moveErr != nil {
+			p.Log.Error("finish build", "build", build.ID, "error", moveErr)
+		}
+	}
+	if saveErr := p.Store.SaveBuild(ctx, &build); saveErr != nil {
+		p.Log.Error("finish build", "build", build.ID, "error", saveErr)
+	}
+	if err != nil && models.CodeOf(err) == models.Internal && !errors.Is(err, errCancelled) && !errors.Is(err, errSuperseded) {
+		p.Log.Error("deploy", "app", build.AppID, "build", build.Number, "error", err)
+	}
+	log.end(err)
+}
+
+// checkDisk refuses a push when the disk is almost full: an app that serves is
+// worth more than one that is built.
+func (p *Platform) checkDisk() error {
+	var stat unix.Statfs_t
+	if err := unix.Statfs(p.Settings.DataDir, &stat); err != nil {
+		return fmt.Errorf("check free disk space: %w", err)
+	}
+	free := int64(stat.Bavail) * stat.Bsize
+	if free >= p.Settings.MinFreeBytes {
+		return nil
+	}
+	return models.Errorf(models.Unavailable, "the server's disk is almost full: %d MB free, %d MB needed",
+		free>>20, p.Settings.MinFreeBytes>>20).WithRemedy("the operator frees space; then push again. What runs goes on running")
+}

@@ -1,0 +1,152 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/skypanel/sky/agent/protocol"
+	"github.com/skypanel/sky/buildpipeline"
+	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
+	"github.com/skypanel/sky/platform/logs"
+	"github.com/skypanel/sky/rollout"
+)
+
+// Repositories keeps the Apps' git repositories.
+type Repositories interface {
+	Create(ctx context.Context, app models.ID) error
+	Remove(ctx context.Context, app models.ID) error
+	Ref(ctx context.Context, app models.ID, name string) (string, error)
+	UpdateRefs(ctx context.Context, app models.ID, updates []*models.RefUpdate, atomic bool) error
+	IsAncestor(ctx context.Context, app models.ID, ancestor, descendant string) (bool, error)
+	Commit(ctx context.Context, app models.ID, oid string) (models.Commit, error)
+	Keep(ctx context.Context, app models.ID, name, oid string) error
+	// Files opens the files of one commit; the closer must be called.
+	Files(ctx context.Context, app models.ID, commit string) (fs.FS, io.Closer, error)
+}
+
+// Builder turns commits into images.
+type Builder interface {
+	Build(ctx context.Context, job buildpipeline.Job) (buildpipeline.Result, error)
+	RemoveImages(ctx context.Context, app models.ID) error
+	HasImage(ctx context.Context, image string) bool
+	Check(ctx context.Context) error
+}
+
+// Fleet is what the platform knows of the nodes' agents.
+type Fleet interface {
+	rollout.Fleet
+	// Instances returns what the agents observe of an App's Instances.
+	Instances(app models.ID) []protocol.InstanceStatus
+}
+
+// Platform is the product. Its fields are set once, before use; Start begins
+// its work and Stop ends it.
+type Platform struct {
+	Store        *store.Store
+	Repositories Repositories
+	Builder      Builder
+	Fleet        Fleet
+	Roller       *rollout.Roller
+	Logs         *logs.Hub
+	Vault        *Vault
+	Settings     Settings
+	Log          *slog.Logger
+
+	lanes    *lanes
+	failures failures
+	ctx      context.Context // ends when the platform stops
+	cancel   context.CancelCauseFunc
+}
+
+// Settings is what the operator decided.
+type Settings struct {
+	// Domain is the platform's domain: an App answers at APP.Domain.
+	Domain string
+	// IngressAddr is where the ingress listens on this machine.
+	IngressAddr string
+	// PublicPort is the ingress' port in the URLs that people get.
+	PublicPort string
+	// DataDir is where Sky keeps everything; its free space is checked.
+	DataDir string
+	// MinFreeBytes is the floor of free disk space below which no push is built.
+	MinFreeBytes int64
+}
+
+// Host returns the name that the App answers at.
+func (s Settings) Host(app string) string { return app + "." + s.Domain }
+
+// URL returns the App's address for people.
+func (s Settings) URL(app string) string {
+	host := s.Host(app)
+	if s.PublicPort != "" && s.PublicPort != "80" {
+		host = net.JoinHostPort(host, s.PublicPort)
+	}
+	return "http://" + host + "/"
+}
+
+// errStopping is the cause with which running work ends when Sky stops.
+var errStopping = errors.New("sky is stopping")
+
+// Start takes up the work that a former process left behind. It returns as soon
+// as new work is accepted.
+func (p *Platform) Start(ctx context.Context) error {
+	p.ctx, p.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	p.lanes = newLanes(p.ctx)
+	return p.recover(ctx)
+}
+
+// Stop ends the platform's work and waits for it. Builds and rollouts that were
+// running are taken up by the next Start.
+func (p *Platform) Stop() {
+	p.cancel(errStopping)
+	p.lanes.wait()
+}
+
+// stopping reports whether err is the platform's own end.
+func (p *Platform) stopping(err error) bool {
+	return err != nil && (errors.Is(err, errStopping) || errors.Is(context.Cause(p.ctx), errStopping))
+}
+
+// now is the time as both database engines keep it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// record appends an audit fact; that it could not be written is logged, and
+// does not undo what was done.
+func (p *Platform) record(ctx context.Context, actor models.Actor, app *models.App, kind, detail string) {
+	event := models.Event{
+		ID: models.NewID(), Actor: actor.Name, Via: actor.Via, Kind: kind, Detail: detail, CreatedAt: now(),
+	}
+	if actor.UserID != (models.ID{}) {
+		event.ActorID = &actor.UserID
+	}
+	if app != nil {
+		event.AppID = &app.ID
+	}
+	if err := p.Store.AppendEvent(context.WithoutCancel(ctx), &event); err != nil {
+		p.Log.Error("audit event lost", "kind", kind, "error", err)
+	}
+}
+
+// clean makes text safe to show on a terminal: control characters, among them
+// the escape that begins a control sequence, become visible.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t':
+			return ' '
+		case r < 0x20, r >= 0x7f && r < 0xa0:
+			return '·'
+		case r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069: // bidirectional overrides
+			return '·'
+		default:
+			return r
+		}
+	}, strings.ToValidUTF8(text, "·"))
+}

@@ -1,0 +1,278 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/skypanel/sky/internal/narrative"
+	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/platform/logs"
+)
+
+// Receive decides a push. Every ref but the deploy branch is stored at once. A
+// push to the deploy branch becomes a Build in the App's lane; its log is shown
+// until it ends or the pusher leaves, and the ref moves when, and only when, the
+// new Release serves.
+func (p *Platform) Receive(ctx context.Context, push *models.Push) {
+	options := readOptions(push.Options)
+	if err := p.adoptBranch(ctx, push, options); err != nil {
+		refuse(push.Updates, err)
+		return
+	}
+	deploy, others := split(push)
+	if deploy == nil {
+		p.storeRefs(ctx, push, others)
+		return
+	}
+	if options.noDeploy {
+		refuse(push.Updates, models.Errorf(models.Conflict, "%s is what is live, so it moves only with a deploy; to store commits, push another branch", push.App.DeployBranch))
+		return
+	}
+	carried := []*models.RefUpdate{deploy}
+	if push.Atomic {
+		carried = push.Updates
+	} else {
+		p.storeRefs(ctx, push, others)
+	}
+	err := p.pushToDeploy(ctx, push, deploy, carried, options)
+	refuse(carried, err)
+}
+
+// refuse leaves err with every update that has no verdict yet; nil refuses
+// nothing.
+func refuse(updates []*models.RefUpdate, err error) {
+	if err == nil {
+		return
+	}
+	for _, update := range updates {
+		if update.Err == nil {
+			update.Err = err
+		}
+	}
+}
+
+type pushOptions struct {
+	noDeploy   bool
+	clearCache bool
+	branch     string
+}
+
+// readOptions reads what `git push -o` sent. Options that Sky does not know are
+// ignored, as git's other servers do.
+func readOptions(sent []string) pushOptions {
+	options := pushOptions{}
+	for _, option := range sent {
+		name, value, _ := strings.Cut(option, "=")
+		switch name {
+		case "no-deploy":
+			options.noDeploy = true
+		case "clear-cache":
+			options.clearCache = true
+		case "branch":
+			options.branch = value
+		}
+	}
+	return options
+}
+
+const branchPrefix = "refs/heads/"
+
+// adoptBranch changes the deploy branch when the pusher asks for it, or when the
+// very first push of an App brings "master" and no "main".
+func (p *Platform) adoptBranch(ctx context.Context, push *models.Push, options pushOptions) error {
+	branch := options.branch
+	if branch == "" && push.App.LiveReleaseID == nil && push.App.DeployBranch == "main" && pushes(push, "master") && !pushes(push, "main") {
+		branch = "master"
+	}
+	if branch == "" || branch == push.App.DeployBranch {
+		return nil
+	}
+	app, err := p.ChangeApp(ctx, push.Actor, push.App.Name, AppSettings{DeployBranch: &branch})
+	if err != nil {
+		return err
+	}
+	push.App = app
+	say(push.Out, narrative.Field("Branch", branch+" is the branch that deploys from now on"))
+	return nil
+}
+
+func pushes(push *models.Push, branch string) bool {
+	for _, update := range push.Updates {
+		if update.Name == branchPrefix+branch && !update.Delete() {
+			return true
+		}
+	}
+	return false
+}
+
+// split finds the update that deploys.
+func split(push *models.Push) (deploy *models.RefUpdate, others []*models.RefUpdate) {
+	for _, update := range push.Updates {
+		if update.Name == branchPrefix+push.App.DeployBranch && update.Err == nil && !update.Delete() {
+			deploy = update
+			continue
+		}
+		others = append(others, update)
+	}
+	return deploy, others
+}
+
+// storeRefs moves refs that deploy nothing, and says which branch does.
+func (p *Platform) storeRefs(ctx context.Context, push *models.Push, updates []*models.RefUpdate) {
+	if len(updates) == 0 {
+		return
+	}
+	if err := p.Repositories.UpdateRefs(ctx, push.App.ID, updates, push.Atomic); err != nil {
+		refuse(updates, fmt.Errorf("move refs: %w", err))
+		return
+	}
+	for _, update := range updates {
+		branch, isBranch := strings.CutPrefix(update.Name, branchPrefix)
+		if update.Err != nil || update.Delete() || !isBranch {
+			continue
+		}
+		say(push.Out, narrative.Field("Stored", fmt.Sprintf("%s, not deployed: only %s deploys. To deploy it: git push sky %s:%s",
+			clean(branch), push.App.DeployBranch, clean(branch), push.App.DeployBranch)))
+	}
+}
+
+// say writes one line to a pusher; one that has gone does not matter.
+func say(out io.Writer, line string) { _, _ = io.WriteString(out, line+"\n") }
+
+// pushToDeploy submits the commit, or joins the build that is on it already, and
+// shows the log until it ends.
+func (p *Platform) pushToDeploy(ctx context.Context, push *models.Push, deploy *models.RefUpdate, carried []*models.RefUpdate, options pushOptions) error {
+	build, w, err := p.running(ctx, push.App, deploy.New)
+	if err != nil {
+		return err
+	}
+	if w == nil {
+		if build, w, err = p.submit(ctx, push, deploy, carried, options); err != nil {
+			return err
+		}
+	}
+	return p.watch(ctx, build, w, push.Out)
+}
+
+// running finds a build of the same commit that waits or runs.
+func (p *Platform) running(ctx context.Context, app models.App, commit string) (models.Build, *work, error) {
+	var found models.Build
+	var failure error
+	w := p.lanes.find(app.ID, func(id models.ID) bool {
+		build, err := p.Store.Build(ctx, id)
+		if err != nil {
+			failure = err
+			return false
+		}
+		found = build
+		return build.Commit == commit
+	})
+	return found, w, failure
+}
+
+// submit makes the commit a Build and puts it into the App's lane. From here on
+// it is durable: it goes on without the pusher, and after a crash.
+func (p *Platform) submit(ctx context.Context, push *models.Push, deploy *models.RefUpdate, carried []*models.RefUpdate, options pushOptions) (models.Build, *work, error) {
+	if err := p.checkDisk(); err != nil {
+		return models.Build{}, nil, err
+	}
+	commit, err := p.Repositories.Commit(ctx, push.App.ID, deploy.New)
+	if err != nil {
+		return models.Build{}, nil, fmt.Errorf("read the pushed commit: %w", err)
+	}
+	build := models.Build{
+		ID: models.NewID(), AppID: push.App.ID, Ref: deploy.Name, Commit: deploy.New, Subject: clean(commit.Subject),
+		ActorID: push.Actor.UserID, State: models.BuildQueued, ClearCache: options.clearCache, CreatedAt: now(),
+	}
+	for _, update := range carried {
+		build.Updates = append(build.Updates, *update)
+	}
+	if err := p.Store.CreateBuild(ctx, &build); err != nil {
+		return models.Build{}, nil, err
+	}
+	if err := p.Repositories.Keep(ctx, build.AppID, keepName(build), build.Commit); err != nil {
+		return models.Build{}, nil, fmt.Errorf("keep the pushed commit: %w", err)
+	}
+	p.record(ctx, push.Actor, &push.App, "push", short(build.Commit))
+	return build, p.enqueue(build), nil
+}
+
+func keepName(build models.Build) string { return fmt.Sprintf("build-%d", build.Number) }
+
+func short(commit string) string { return commit[:min(7, len(commit))] }
+
+// enqueue puts a Build into its App's lane. Builds that waited there are told
+// that they will not be.
+func (p *Platform) enqueue(build models.Build) *work {
+	log := p.buildLog(build)
+	w := &work{build: &build.ID}
+	w.run = func(ctx context.Context) error { return p.deploy(ctx, build) }
+	displaced, busy := p.lanes.enter(build.AppID, w)
+	if busy {
+		log.Say("%s", narrative.Field("Queue", "waiting for the deployment before this one"))
+	}
+	for _, other := range displaced {
+		p.supersede(*other.build, build)
+	}
+	return w
+}
+
+// supersede ends a Build that never began, because a newer one came.
+func (p *Platform) supersede(id models.ID, newer models.Build) {
+	build, err := p.Store.Build(p.ctx, id)
+	if err != nil {
+		p.Log.Error("supersede build", "error", err)
+		return
+	}
+	p.finishBuild(build, models.BuildCancelled, fmt.Errorf("%w (build #%d)", errSuperseded, newer.Number))
+}
+
+// watch shows a Build's log to out until the build ends, and returns its
+// verdict. When the pusher leaves, the build goes on.
+func (p *Platform) watch(ctx context.Context, build models.Build, w *work, out io.Writer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.ctx, cancel)() // a pusher must not hold up Sky's end
+	say(out, "")
+	err := p.Logs.Read(ctx, buildStream(build.ID), 0, true, func(entry logs.Entry) error {
+		if entry.Kind != logs.Say {
+			return nil
+		}
+		_, err := io.WriteString(out, entry.Text+"\n")
+		return err
+	})
+	select {
+	case <-w.done:
+		say(out, "")
+		return p.verdict(build, w.err)
+	default:
+	}
+	if err == nil { // the log has ended: the work is about to
+		select {
+		case <-w.done:
+			say(out, "")
+			return p.verdict(build, w.err)
+		case <-ctx.Done():
+		}
+	}
+	return p.verdict(build, errStopping)
+}
+
+// verdict is what the pusher reads in the ref's status line.
+func (p *Platform) verdict(build models.Build, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case p.stopping(err):
+		return models.Errorf(models.Unavailable, "sky is restarting; build #%d goes on when it is back: sky builds attach %d", build.Number, build.Number)
+	case errors.Is(err, errSuperseded):
+		return models.Errorf(models.Conflict, "superseded by a newer push")
+	case errors.Is(err, errCancelled):
+		return models.Errorf(models.Cancelled, "build #%d was cancelled", build.Number)
+	default:
+		return err
+	}
+}

@@ -1,0 +1,99 @@
+package platform
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/skypanel/sky/internal/narrative"
+	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/rollout"
+)
+
+// recover takes up what a former process left: refs that do not say what is
+// live, Builds that wait or ran, Deployments that were rolling.
+func (p *Platform) recover(ctx context.Context) error {
+	builds, err := p.interrupted(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.alignRefs(ctx); err != nil {
+		return err
+	}
+	for _, build := range builds {
+		p.buildLog(build).Say("%s", narrative.Field("Resume", "Sky was restarted; the deployment goes on"))
+		p.enqueue(build)
+	}
+	return nil
+}
+
+// interrupted lists the Builds to resume: unfinished ones, and those whose
+// Release was rolling. Other Deployments that were rolling, of config changes
+// and rollbacks, have nobody waiting for them: they fail, and what they had
+// started goes.
+func (p *Platform) interrupted(ctx context.Context) ([]models.Build, error) {
+	builds, err := p.Store.UnfinishedBuilds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	deployments, err := p.Store.UnfinishedDeployments(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, deployment := range deployments {
+		build, err := p.interruptedDeployment(ctx, deployment)
+		if err != nil {
+			return nil, err
+		}
+		if build != nil {
+			builds = append(builds, *build)
+		}
+	}
+	return builds, nil
+}
+
+func (p *Platform) interruptedDeployment(ctx context.Context, deployment models.Deployment) (*models.Build, error) {
+	release, err := p.Store.Release(ctx, deployment.ReleaseID)
+	if err != nil {
+		return nil, err
+	}
+	app, err := p.Store.App(ctx, deployment.AppID)
+	if err != nil {
+		return nil, err
+	}
+	if app.LiveReleaseID != nil && *app.LiveReleaseID == release.ID { // it had switched already
+		return nil, p.moveDeployment(ctx, &deployment, models.DeploymentLive)
+	}
+	deployment.Error = "sky was restarted meanwhile"
+	if err := p.moveDeployment(ctx, &deployment, models.DeploymentFailed); err != nil {
+		return nil, err
+	}
+	if release.BuildID == nil {
+		p.abandon(ctx, rollout.Want{App: app, Release: release})
+		return nil, nil
+	}
+	build, err := p.Store.Build(ctx, *release.BuildID)
+	if err != nil {
+		return nil, fmt.Errorf("build of the interrupted deployment: %w", err)
+	}
+	return &build, nil
+}
+
+// alignRefs makes every deploy branch say what is live: a process that died
+// between the switch and the ref could not.
+func (p *Platform) alignRefs(ctx context.Context) error {
+	apps, err := p.Store.Apps(ctx, nil)
+	if err != nil {
+		return err
+	}
+	for _, app := range apps {
+		if app.LiveReleaseID == nil {
+			continue
+		}
+		release, err := p.Store.Release(ctx, *app.LiveReleaseID)
+		if err != nil {
+			return err
+		}
+		p.warn("align deploy branch", app, p.alignRef(ctx, app, release))
+	}
+	return nil
+}

@@ -1,0 +1,227 @@
+package platform
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/skypanel/sky/internal/narrative"
+	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
+	"github.com/skypanel/sky/rollout"
+)
+
+// transaction is the database while a transaction lasts.
+type transaction = *store.Store
+
+// newRelease numbers release and stores it with a snapshot of config, or of the
+// App's Config as it is now when config is nil; beside runs in the same
+// transaction.
+func (p *Platform) newRelease(ctx context.Context, release *models.Release, config map[string]string, beside func(context.Context, transaction) error) error {
+	if config == nil {
+		var err error
+		if config, err = p.config(ctx, release.AppID); err != nil {
+			return err
+		}
+	}
+	release.ID, release.CreatedAt = models.NewID(), now()
+	text, err := json.Marshal(config)
+	if err != nil {
+		return fmt.Errorf("encode config: %w", err)
+	}
+	if release.Config, err = p.Vault.seal(release.AppID, "release "+release.ID.String(), text); err != nil {
+		return err
+	}
+	return p.Store.Transact(ctx, func(tx *store.Store) error {
+		if beside != nil {
+			if err := beside(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return tx.CreateRelease(ctx, release)
+	})
+}
+
+// configOf opens a Release's Config.
+func (p *Platform) configOf(release models.Release) (map[string]string, error) {
+	text, err := p.Vault.open(release.AppID, "release "+release.ID.String(), release.Config)
+	if err != nil {
+		return nil, fmt.Errorf("config of release %s: %w", release.Name(), err)
+	}
+	config := map[string]string{}
+	if err := json.Unmarshal(text, &config); err != nil {
+		return nil, fmt.Errorf("config of release %s: %w", release.Name(), err)
+	}
+	return config, nil
+}
+
+// formation is how many Instances of each of the Release's process types run.
+func formation(app models.App, release models.Release) models.Formation {
+	counts := models.Formation{}
+	for process := range release.Processes {
+		count, told := app.Formation[process]
+		if !told && process == models.WebProcess {
+			count = 1
+		}
+		if process != models.ReleaseProcess {
+			counts[process] = count
+		}
+	}
+	return counts
+}
+
+// counts writes a formation for people: "web=3 worker=1".
+func counts(formation models.Formation) string {
+	var parts []string
+	for process, count := range formation {
+		if count > 0 {
+			parts = append(parts, fmt.Sprintf("%s=%d", process, count))
+		}
+	}
+	sort.Strings(parts)
+	return strings.Join(parts, " ")
+}
+
+// Releases lists the App's newest Releases with their Deployments.
+func (p *Platform) Releases(ctx context.Context, app models.App) ([]models.Release, map[models.ID]models.Deployment, error) {
+	const newest = 100
+	releases, err := p.Store.Releases(ctx, app.ID, newest)
+	if err != nil {
+		return nil, nil, err
+	}
+	deployments, err := p.Store.Deployments(ctx, app.ID)
+	return releases, deployments, err
+}
+
+// Rollback makes a new Release with the image, Config and process types of an
+// old one, and rolls it out. It returns when the Release serves.
+func (p *Platform) Rollback(ctx context.Context, actor models.Actor, app models.App, number int, log rollout.Log) (models.Release, error) {
+	var release models.Release
+	err := p.lanes.do(ctx, app.ID, func(ctx context.Context) error {
+		var err error
+		release, err = p.rollback(ctx, actor, app.ID, number, log)
+		return err
+	})
+	return release, p.laneError(err)
+}
+
+func (p *Platform) rollback(ctx context.Context, actor models.Actor, id models.ID, number int, log rollout.Log) (models.Release, error) {
+	app, err := p.Store.App(ctx, id)
+	if err != nil {
+		return models.Release{}, err
+	}
+	old, err := p.rollbackTarget(ctx, app, number)
+	if err != nil {
+		return models.Release{}, err
+	}
+	config, err := p.configOf(old)
+	if err != nil {
+		return models.Release{}, err
+	}
+	release := old
+	release.BuildID, release.ActorID, release.Description = nil, actor.UserID, "Rollback to "+old.Name()
+	if err := p.newRelease(ctx, &release, config, nil); err != nil {
+		return models.Release{}, err
+	}
+	log.Say("%s", narrative.Field("Release", release.Name()+", which is "+old.Name()+" again"))
+	if err := p.rollOut(ctx, app, release, log); err != nil {
+		return models.Release{}, err
+	}
+	p.record(ctx, actor, &app, "release.rollback", old.Name())
+	if err := p.replaceConfig(ctx, app.ID, config); err != nil {
+		return models.Release{}, err
+	}
+	return release, p.alignRef(ctx, app, release)
+}
+
+// rollbackTarget finds the Release to go back to; number 0 means the one before
+// the live one.
+func (p *Platform) rollbackTarget(ctx context.Context, app models.App, number int) (models.Release, error) {
+	if app.LiveReleaseID == nil {
+		return models.Release{}, models.Errorf(models.Conflict, "%s was never deployed, so there is nothing to go back to", app.Name)
+	}
+	live, err := p.Store.Release(ctx, *app.LiveReleaseID)
+	if err != nil {
+		return models.Release{}, err
+	}
+	if number == 0 {
+		if number, err = p.before(ctx, app, live); err != nil {
+			return models.Release{}, err
+		}
+	}
+	target, err := p.Store.ReleaseByNumber(ctx, app.ID, number)
+	if models.IsCode(err, models.NotFound) {
+		return models.Release{}, models.Errorf(models.NotFound, "%s has no release v%d", app.Name, number).WithField("release").
+			WithRemedy("`sky releases` lists them")
+	}
+	if err != nil {
+		return models.Release{}, err
+	}
+	if target.ID == live.ID {
+		return models.Release{}, models.Errorf(models.Conflict, "%s is live already", target.Name()).WithField("release")
+	}
+	if !p.Builder.HasImage(ctx, target.Image) {
+		return models.Release{}, models.Errorf(models.Conflict, "the image of %s is gone from this server", target.Name()).
+			WithRemedy("push its commit %s again", short(target.Commit))
+	}
+	return target, nil
+}
+
+// before returns the newest Release older than live that did serve once.
+func (p *Platform) before(ctx context.Context, app models.App, live models.Release) (int, error) {
+	releases, deployments, err := p.Releases(ctx, app)
+	if err != nil {
+		return 0, err
+	}
+	for _, release := range releases {
+		served := deployments[release.ID].State == models.DeploymentLive
+		if release.Number < live.Number && served {
+			return release.Number, nil
+		}
+	}
+	return 0, models.Errorf(models.Conflict, "%s is the first release that served", live.Name()).WithField("release")
+}
+
+// alignRef makes the deploy branch say what is live.
+func (p *Platform) alignRef(ctx context.Context, app models.App, release models.Release) error {
+	if release.Commit == "" {
+		return nil
+	}
+	name := branchPrefix + app.DeployBranch
+	current, err := p.Repositories.Ref(ctx, app.ID, name)
+	if err != nil || current == release.Commit {
+		return err
+	}
+	update := &models.RefUpdate{Name: name, Old: current, New: release.Commit}
+	if err := p.Repositories.UpdateRefs(ctx, app.ID, []*models.RefUpdate{update}, true); err != nil {
+		return fmt.Errorf("move %s to what is live: %w", name, err)
+	}
+	return update.Err
+}
+
+// laneError turns the ends that a lane knows into errors for people.
+func (p *Platform) laneError(err error) error {
+	if p.stopping(err) {
+		return models.Errorf(models.Unavailable, "sky is restarting").WithRemedy("try again in a moment")
+	}
+	return err
+}
+
+// sameConfig reports whether two Configs hold the same.
+func sameConfig(a, b map[string]string) bool { return maps.Equal(a, b) }
+
+// missing returns the keys of wanted that config lacks, sorted.
+func missing(config map[string]string, wanted []string) []string {
+	var lacking []string
+	for _, key := range wanted {
+		if _, ok := config[key]; !ok {
+			lacking = append(lacking, key)
+		}
+	}
+	slices.Sort(lacking)
+	return lacking
+}

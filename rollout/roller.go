@@ -1,0 +1,275 @@
+package rollout
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/skypanel/sky/agent/protocol"
+	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/scheduler"
+)
+
+// Fleet is what a rollout needs of the nodes.
+type Fleet interface {
+	// Refresh lets the node's agent know that its Assignment changed.
+	Refresh(node models.ID)
+	// Wait blocks until condition holds for what the agents observe, condition
+	// fails, or ctx ends.
+	Wait(ctx context.Context, condition func(View) (bool, error)) error
+}
+
+// View is what the agents observed last.
+type View interface {
+	Instance(id models.ID) (protocol.InstanceStatus, bool)
+	// Generation is the Assignment whose routes are in force on the node.
+	Generation(node models.ID) uint64
+	Online(node models.ID) bool
+	// Trouble is what keeps the node's agent from its work, or "".
+	Trouble(node models.ID) string
+}
+
+// Change is one durable step towards a plan.
+type Change struct {
+	Add    []models.Instance
+	Remove []models.Instance
+	// Live, when set, is the Release that the App's routes lead to from now on.
+	Live *models.ID
+	App  models.ID
+}
+
+// Store makes a Change durable, in one transaction, together with a new
+// generation for every node that it concerns. It returns those generations.
+type Store interface {
+	Instances(ctx context.Context, app models.ID) ([]models.Instance, error)
+	Candidates(ctx context.Context, app models.ID) ([]scheduler.Node, error)
+	Apply(ctx context.Context, change Change) (map[models.ID]uint64, error)
+}
+
+// Log receives the rollout's story.
+type Log interface {
+	Say(format string, args ...any)
+	Detail(text string)
+}
+
+// Roller carries out plans. It may be used from many goroutines, for different
+// Apps: one App has one rollout at a time.
+type Roller struct {
+	Store Store
+	Fleet Fleet
+	// Probe asks the App's public route without pause; nil probes nothing.
+	Probe func(app models.App) *Probe
+	// Patience bounds the wait for new Instances, from assigned to healthy.
+	Patience time.Duration
+}
+
+// Outcome is what a rollout achieved.
+type Outcome struct {
+	Healthy int // Instances that serve now
+	Proof   Proof
+	Took    time.Duration
+}
+
+// Roll makes the App run what is wanted and blocks until the routes lead there.
+// On an error nothing has changed: models.Failed carries the reason of the
+// Instance that did not become healthy, whose last lines went to log. When ctx
+// ends, the rollout stays where it is; Roll with the same Want continues it.
+func (r *Roller) Roll(ctx context.Context, want Want, log Log) (Outcome, error) {
+	started := time.Now()
+	plan, err := r.plan(ctx, want)
+	if err != nil {
+		return Outcome{}, err
+	}
+	probe := r.beginProof(ctx, want, plan)
+	defer probe.Stop()
+	if err := r.start(ctx, want, plan, log); err != nil {
+		return Outcome{}, err
+	}
+	if err := r.cutOver(ctx, want, plan); err != nil {
+		return Outcome{}, err
+	}
+	outcome := Outcome{Healthy: len(plan.Start) + len(plan.Adopt), Took: time.Since(started)}
+	r.settle(ctx, plan)
+	outcome.Proof = probe.Stop()
+	return outcome, nil
+}
+
+func (r *Roller) plan(ctx context.Context, want Want) (Plan, error) {
+	current, err := r.Store.Instances(ctx, want.App.ID)
+	if err != nil {
+		return Plan{}, err
+	}
+	nodes, err := r.Store.Candidates(ctx, want.App.ID)
+	if err != nil {
+		return Plan{}, err
+	}
+	if want.Failed, err = r.failed(ctx, current); err != nil {
+		return Plan{}, err
+	}
+	return NewPlan(want, current, nodes)
+}
+
+// failed picks the Instances that their agents gave up.
+func (r *Roller) failed(ctx context.Context, current []models.Instance) (map[models.ID]bool, error) {
+	failed := map[models.ID]bool{}
+	err := r.Fleet.Wait(ctx, func(view View) (bool, error) {
+		for _, instance := range current {
+			status, _ := view.Instance(instance.ID)
+			failed[instance.ID] = status.State == string(models.InstanceFailed)
+		}
+		return true, nil
+	})
+	return failed, err
+}
+
+// beginProof probes the public route if it serves now and shall go on serving.
+func (r *Roller) beginProof(ctx context.Context, want Want, plan Plan) *Probe {
+	isWeb := func(instance models.Instance) bool { return instance.Process == models.WebProcess }
+	serves := want.App.LiveReleaseID != nil && !want.App.Stopped && slices.ContainsFunc(plan.Stop, isWeb)
+	if r.Probe == nil || !serves || want.Formation[models.WebProcess] == 0 {
+		return nil
+	}
+	probe := r.Probe(want.App)
+	probe.Start(ctx)
+	return probe
+}
+
+// start adds the new Instances and waits until all are healthy; if one fails,
+// all of them go.
+func (r *Roller) start(ctx context.Context, want Want, plan Plan, log Log) error {
+	fresh := slices.Concat(plan.Start, plan.Adopt)
+	if len(plan.Start) > 0 {
+		if _, err := r.apply(ctx, Change{App: want.App.ID, Add: plan.Start}); err != nil {
+			return fmt.Errorf("assign new instances: %w", err)
+		}
+	}
+	err := r.healthy(ctx, fresh)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	r.tail(ctx, fresh, log)
+	remove := plan.Start
+	if want.App.LiveReleaseID == nil || *want.App.LiveReleaseID != want.Release.ID {
+		remove = fresh // what an interrupted attempt had started goes too
+	}
+	if _, undo := r.apply(ctx, Change{App: want.App.ID, Remove: remove}); undo != nil {
+		return fmt.Errorf("undo the rollout: %w (it failed because %w)", undo, err)
+	}
+	return err
+}
+
+// healthy waits for all of instances. Without news within Patience it gives up.
+func (r *Roller) healthy(ctx context.Context, instances []models.Instance) error {
+	limited, cancel := context.WithTimeout(ctx, r.Patience)
+	defer cancel()
+	waiting := ""
+	err := r.Fleet.Wait(limited, func(view View) (bool, error) {
+		waiting = ""
+		for _, instance := range instances {
+			status, known := view.Instance(instance.ID)
+			switch {
+			case known && status.State == string(models.InstanceFailed):
+				return false, failure(instance, status)
+			case !known || status.State != string(models.InstanceHealthy):
+				waiting = blocker(view, instance, status)
+			}
+		}
+		return waiting == "", nil
+	})
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return models.Errorf(models.Unavailable, "gave up after %s: %s", r.Patience, waiting)
+	}
+	return err
+}
+
+// blocker says what an Instance that is not healthy waits for.
+func blocker(view View, instance models.Instance, status protocol.InstanceStatus) string {
+	name := fmt.Sprintf("%s.%d", instance.Process, instance.Ordinal)
+	switch {
+	case !view.Online(instance.NodeID):
+		return "the node of " + name + " is offline"
+	case view.Trouble(instance.NodeID) != "":
+		return view.Trouble(instance.NodeID)
+	case status.Reason != "":
+		return name + " " + status.Reason
+	default:
+		return name + " is not healthy yet"
+	}
+}
+
+func failure(instance models.Instance, status protocol.InstanceStatus) error {
+	return models.Errorf(models.Failed, "%s.%d %s", instance.Process, instance.Ordinal, status.Reason)
+}
+
+// tail shows the last lines of the first Instance that failed.
+func (r *Roller) tail(ctx context.Context, instances []models.Instance, log Log) {
+	_ = r.Fleet.Wait(ctx, func(view View) (bool, error) {
+		for _, instance := range instances {
+			status, _ := view.Instance(instance.ID)
+			if status.State != string(models.InstanceFailed) || len(status.Tail) == 0 {
+				continue
+			}
+			log.Say("")
+			for _, line := range status.Tail {
+				log.Say("   %s", line)
+			}
+			log.Say("")
+			break
+		}
+		return true, nil
+	})
+}
+
+// cutOver leads the routes to the new Release, lets the old Instances go, and
+// waits until every node that routes has done so.
+func (r *Roller) cutOver(ctx context.Context, want Want, plan Plan) error {
+	generations, err := r.apply(ctx, Change{App: want.App.ID, Remove: plan.Stop, Live: &want.Release.ID})
+	if err != nil {
+		return fmt.Errorf("switch to the new release: %w", err)
+	}
+	limited, cancel := context.WithTimeout(ctx, r.Patience)
+	defer cancel()
+	err = r.Fleet.Wait(limited, func(view View) (bool, error) {
+		for node, generation := range generations {
+			if view.Online(node) && view.Generation(node) < generation {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+	if err != nil && ctx.Err() == nil {
+		return models.Errorf(models.Unavailable, "the ingress did not confirm the switch: %w", err)
+	}
+	return err
+}
+
+// settle watches the old Instances go for a moment, so that the proof covers
+// their drain; long-lived connections may take longer, and nobody waits for
+// them.
+func (r *Roller) settle(ctx context.Context, plan Plan) {
+	const moment = 3 * time.Second
+	limited, cancel := context.WithTimeout(ctx, moment)
+	defer cancel()
+	_ = r.Fleet.Wait(limited, func(view View) (bool, error) {
+		for _, instance := range plan.Stop {
+			status, known := view.Instance(instance.ID)
+			gone := !known || status.State == string(models.InstanceStopped) || status.State == string(models.InstanceFailed)
+			if !gone {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+}
+
+func (r *Roller) apply(ctx context.Context, change Change) (map[models.ID]uint64, error) {
+	generations, err := r.Store.Apply(ctx, change)
+	if err != nil {
+		return nil, err
+	}
+	for node := range generations {
+		r.Fleet.Refresh(node)
+	}
+	return generations, nil
+}
