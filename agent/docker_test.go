@@ -253,8 +253,10 @@ func (r *rig) deploy(instance protocol.Instance) {
 	r.Wait("the route is in force", func(o protocol.Observed) bool { return o.Generation >= generation })
 }
 
-func (r *rig) get(path string) (int, string, error) {
-	request, err := http.NewRequest(http.MethodGet, "http://"+r.config.Listener.Addr().String()+path, nil)
+func (r *rig) get(path string) (int, string, error) { return r.do(http.MethodGet, path) }
+
+func (r *rig) do(method, path string) (int, string, error) {
+	request, err := http.NewRequest(method, "http://"+r.config.Listener.Addr().String()+path, nil)
 	if err != nil {
 		return 0, "", err
 	}

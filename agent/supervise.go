@@ -48,7 +48,11 @@ func (a *Agent) apply(assignment protocol.Assignment) {
 	a.board.Expect(assignment.Generation, slices.Collect(maps.Keys(parts)))
 	a.known.Store(true)
 	for id, part := range parts {
-		a.app(id).mail.Want(part)
+		app := a.app(id)
+		if part.route != nil { // at once: a host that is assigned is never unknown
+			app.router.Lead(*part.route)
+		}
+		app.mail.Want(part)
 	}
 }
 
