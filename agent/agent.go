@@ -54,6 +54,7 @@ type Agent struct {
 	board    *board
 	links    *links
 	probes   *http.Client
+	patience time.Duration // for a link, before a log that is not kept is given up
 
 	ctx   context.Context // Run's
 	tasks sync.WaitGroup
@@ -88,6 +89,7 @@ func newAgent(config Config, runtime engine) *Agent {
 	agent := &Agent{
 		config: config, logger: config.Logger, engine: runtime, ingress: ingress.New(ingress.Options{Hold: config.Hold}),
 		firewall: newFirewall(), board: newBoard(), links: newLinks(), probes: newProbeClient(), apps: map[string]*app{},
+		patience: patienceOffline,
 	}
 	agent.epoch.Store(1)
 	return agent

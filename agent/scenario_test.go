@@ -234,6 +234,20 @@ func TestRemovedByHandComesBack(t *testing.T) {
 	r.serves("/", "v1")
 }
 
+func TestRestartByHandIsRoutedAgain(t *testing.T) {
+	r := newRig(t)
+	instance := r.instance("v1")
+	r.deploy(instance)
+	before := r.inspect(instance.ID)
+	if err := r.api.ContainerRestart(t.Context(), before.ID, containertypes.StopOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r.serves("/", "v1") // held meanwhile
+	if after := r.inspect(instance.ID); after.ID != before.ID || after.State.StartedAt == before.State.StartedAt {
+		t.Error("it is not the same container, started again")
+	}
+}
+
 func TestLogIsKeptWholeOverLostLinks(t *testing.T) {
 	r := newRig(t)
 	instance := r.instance("v1", mode("chatter"), func(i *protocol.Instance) { i.Port, i.Process = 0, "worker" })
@@ -369,7 +383,7 @@ func (p *engineProxy) Down() {
 // An agent that dies after any number of calls that change something leaves a
 // Node that its successor brings to the same end.
 func TestConvergesAfterDeathAtAnyPoint(t *testing.T) {
-	for calls := 1; calls <= 12; calls++ {
+	for calls := 1; calls <= 10; calls++ {
 		t.Run(fmt.Sprintf("after %d calls", calls), func(t *testing.T) {
 			r := newRig(t)
 			old, fresh, sick := r.instance("v1"), r.instance("v2"), r.instance("x", mode("exit"))
@@ -378,7 +392,9 @@ func TestConvergesAfterDeathAtAnyPoint(t *testing.T) {
 			r.dieAfter(calls, protocol.Assignment{
 				Generation: 2, Instances: []protocol.Instance{fresh, sick}, Routes: []protocol.Route{r.route(fresh)},
 			})
-			r.update(func() { r.assignment.Generation, r.assignment.Instances, r.assignment.Routes = 2, []protocol.Instance{fresh, sick}, []protocol.Route{r.route(fresh)} })
+			r.update(func() {
+				r.assignment.Generation, r.assignment.Instances, r.assignment.Routes = 2, []protocol.Instance{fresh, sick}, []protocol.Route{r.route(fresh)}
+			})
 			r.start()
 			r.State(fresh.ID, protocol.StateHealthy)
 			if status := r.State(sick.ID, protocol.StateFailed); status.Reason != "exited with code 3 before it listened on port 3000" {
@@ -403,6 +419,7 @@ func (r *rig) dieAfter(calls int, assignment protocol.Assignment) {
 	config := r.config
 	config.Listener, config.HTTPClient = nil, &http.Client{Transport: refusing{}}
 	mortal := newAgent(config, &mortalEngine{docker: runtime, left: calls, die: cancel})
+	mortal.patience = 0
 	saved, err := openDisk(r.dir)
 	if err != nil {
 		r.t.Fatal(err)
@@ -411,7 +428,7 @@ func (r *rig) dieAfter(calls int, assignment protocol.Assignment) {
 		r.t.Fatal(err)
 	}
 	_ = saved.Close()
-	time.AfterFunc(4*time.Second, cancel) // fewer calls than that were needed
+	time.AfterFunc(3*time.Second, cancel) // fewer calls than that were needed
 	if err := mortal.Run(ctx); err != nil {
 		r.t.Error(err)
 	}

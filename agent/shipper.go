@@ -15,9 +15,10 @@ const (
 	// shipAgain is the pause before a log is followed anew.
 	shipAgain = time.Second
 	// shipLast bounds the wait for the rest of a log before its container is
-	// removed: with a link, and in vain for one.
-	shipLast        = 30 * time.Second
-	shipLastOffline = 5 * time.Second
+	// removed, while there is a link.
+	shipLast = 30 * time.Second
+	// patienceOffline is Agent.patience, but in tests.
+	patienceOffline = 5 * time.Second
 	// replay is read again before the resume point, so that lines of the same
 	// instant get the times that they got before.
 	replay = 10 * time.Millisecond
@@ -29,6 +30,7 @@ type shipper struct {
 	engine    engine
 	links     *links
 	container container
+	patience  time.Duration // without a link
 	final     chan struct{} // closed when no more will be written
 	done      chan struct{} // closed when all is kept, or it was abandoned
 	once      sync.Once
@@ -38,7 +40,7 @@ type shipper struct {
 // ship begins to send a container's log.
 func (a *Agent) ship(ctx context.Context, c container) *shipper {
 	ctx, cancel := context.WithCancel(ctx)
-	s := &shipper{engine: a.engine, links: a.links, container: c, final: make(chan struct{}), done: make(chan struct{}), cancel: cancel}
+	s := &shipper{engine: a.engine, links: a.links, container: c, patience: a.patience, final: make(chan struct{}), done: make(chan struct{}), cancel: cancel}
 	a.tasks.Go(func() {
 		defer close(s.done)
 		defer cancel()
@@ -53,7 +55,7 @@ func (s *shipper) Finish(ctx context.Context) {
 	s.once.Do(func() { close(s.final) })
 	limit := shipLast
 	if s.links.Current() == nil {
-		limit = shipLastOffline
+		limit = s.patience
 	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
