@@ -23,6 +23,7 @@ type fetchRequest struct {
 	sideBand   bool
 	ofsDelta   bool
 	includeTag bool
+	detailed   bool // multi_ack_detailed: an ACK for every common commit
 }
 
 func newFetchRequest() *fetchRequest { return &fetchRequest{shallow: map[object.ID]bool{}} }
@@ -62,6 +63,8 @@ func (u *uploading) addLine(r *fetchRequest, line string) error {
 		r.includeTag = true
 	case "side-band-64k":
 		r.sideBand = true
+	case "multi_ack_detailed":
+		r.detailed = true
 	}
 	return nil
 }
@@ -142,18 +145,24 @@ func (u *uploading) readWants() (*fetchRequest, error) {
 	}
 }
 
-// readHaves negotiates as v0 does without multi_ack: an ACK for the first
-// common commit, a NAK for each round that finds none. It returns false when a
-// stateless client will ask again.
+// readHaves negotiates, as v0 and v1 do: rounds of haves that end in a flush,
+// then "done". It returns false when a stateless client will ask again.
 func (u *uploading) readHaves(r *fetchRequest) (done bool, err error) {
-	acknowledged := false
 	for {
+		known := len(r.haves)
 		kind, line, err := u.packets.Next()
+		if errors.Is(err, io.EOF) && u.stateless {
+			return false, u.deliver() // it asked for the new boundary only
+		}
 		if err != nil {
 			return false, err
 		}
 		if kind == pktline.Flush {
-			if err := u.nak(!acknowledged); err != nil || u.stateless {
+			u.answerRound(r)
+			if u.stateless {
+				return false, u.deliver()
+			}
+			if err := u.deliver(); err != nil {
 				return false, err
 			}
 			continue
@@ -162,21 +171,58 @@ func (u *uploading) readHaves(r *fetchRequest) (done bool, err error) {
 			return false, err
 		}
 		if r.done {
-			return true, u.nak(len(r.haves) == 0)
+			u.answerDone(r)
+			return true, u.deliver()
 		}
-		if len(r.haves) > 0 && !acknowledged {
-			acknowledged = true
-			if _, err := u.out.Write(pktline.Append(nil, "ACK %s\n", r.haves[0])); err != nil {
-				return false, err
-			}
+		if len(r.haves) > known {
+			u.acknowledge(r, known == 0)
 		}
 	}
 }
 
-func (u *uploading) nak(needed bool) error {
-	if !needed {
-		return nil
+// acknowledge answers a have that is common: always with multi_ack_detailed,
+// else only the first.
+func (u *uploading) acknowledge(r *fetchRequest, first bool) {
+	switch last := r.haves[len(r.haves)-1]; {
+	case r.detailed:
+		u.say("ACK %s common\n", last)
+	case first:
+		u.say("ACK %s\n", last)
 	}
-	_, err := u.out.Write(pktline.Append(nil, "NAK\n"))
+}
+
+func (u *uploading) answerRound(r *fetchRequest) {
+	if len(r.haves) > 0 && r.detailed { // one common commit is enough for us
+		u.say("ACK %s ready\n", r.haves[len(r.haves)-1])
+	}
+	if len(r.haves) == 0 || r.detailed {
+		u.say("NAK\n")
+	}
+}
+
+func (u *uploading) answerDone(r *fetchRequest) {
+	switch {
+	case len(r.haves) == 0:
+		u.say("NAK\n")
+	case r.detailed:
+		u.say("ACK %s\n", r.haves[len(r.haves)-1])
+	}
+}
+
+// say puts a line aside until deliver.
+func (u *uploading) say(format string, args ...any) {
+	u.answer = pktline.Append(u.answer, format, args...)
+}
+
+// deliver sends what was said. Over HTTP the rest of the request is read first:
+// once the answer begins, a Go server takes the request for read.
+func (u *uploading) deliver() error {
+	if u.stateless {
+		if _, err := io.CopyN(io.Discard, u.in, u.limits.DrainBytes); err != nil && err != io.EOF {
+			return err
+		}
+	}
+	_, err := u.out.Write(u.answer)
+	u.answer = nil
 	return err
 }

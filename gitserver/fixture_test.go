@@ -166,6 +166,13 @@ func newFixture(t *testing.T, configure ...func(*gitserver.Door)) *fixture {
 	return f
 }
 
+// under returns the fixture for a subtest.
+func (f *fixture) under(t *testing.T) *fixture {
+	sub := *f
+	sub.t = t
+	return &sub
+}
+
 var hostKeys = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "sky-hostkeys-") })
 
 func sharedHostKeys(t *testing.T) string {

@@ -14,7 +14,7 @@ import (
 	"github.com/skypanel/sky/models"
 )
 
-const uploadCapabilities = "side-band-64k thin-pack ofs-delta shallow no-progress include-tag object-format=sha1 " + agent
+const uploadCapabilities = "multi_ack_detailed side-band-64k thin-pack ofs-delta shallow no-progress include-tag object-format=sha1 " + agent
 
 // upload is one git-upload-pack session: a clone or a fetch.
 func (d *Door) upload(ctx context.Context, x *exchange) error {
@@ -40,6 +40,7 @@ type uploading struct {
 	refs    []refs.Ref // public ones, by name
 	tips    map[object.ID]bool
 	packets *pktline.Reader
+	answer  []byte // said and not yet delivered
 }
 
 func (d *Door) newUploading(ctx context.Context, x *exchange) (*uploading, error) {
@@ -83,8 +84,11 @@ func (u *uploading) converse(ctx context.Context) error {
 		return err
 	}
 	if request.deepens {
-		if _, err := u.out.Write(pktline.AppendFlush(plan.lines())); err != nil {
-			return err
+		u.answer = pktline.AppendFlush(plan.lines())
+		if !u.stateless { // else it is the beginning of the answer to the haves
+			if err := u.deliver(); err != nil {
+				return err
+			}
 		}
 	}
 	if done, err := u.readHaves(request); err != nil || !done {
