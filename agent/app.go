@@ -63,6 +63,7 @@ func (a *app) round(ctx context.Context) {
 		}
 		return
 	}
+	a.agent.board.Trouble("engine", nil)
 	a.take(ctx, listed)
 	v := a.view(int(epoch))
 	for _, next := range plan(v) {

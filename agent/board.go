@@ -2,6 +2,7 @@ package agent
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -55,12 +56,15 @@ func (b *board) Expect(generation uint64, apps []string) {
 func (b *board) Report(app string, generation uint64, statuses []protocol.InstanceStatus) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	before, inForce := b.apps[app], b.inForce
 	b.apps[app] = boardEntry{generation, statuses}
 	if generation >= b.wanted {
 		delete(b.waiting, app)
 	}
 	b.settle()
-	b.poke()
+	if b.inForce != inForce || !reflect.DeepEqual(before.statuses, statuses) {
+		b.poke()
+	}
 }
 
 // Depart says once more of an Instance that is gone that it has stopped.
@@ -81,8 +85,9 @@ func (b *board) Retire(app string) {
 	b.poke()
 }
 
-// Trouble says what one part of the agent suffers from; nil when nothing.
-func (b *board) Trouble(source string, err error) {
+// Trouble says what one part of the agent suffers from, nil when nothing, and
+// whether that is news.
+func (b *board) Trouble(source string, err error) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	text := ""
@@ -90,10 +95,11 @@ func (b *board) Trouble(source string, err error) {
 		text = source + ": " + strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
 	if b.trouble[source] == text {
-		return
+		return false
 	}
 	b.trouble[source] = text
 	b.poke()
+	return true
 }
 
 // Snapshot is the present view, whole.

@@ -188,16 +188,16 @@ func (a *app) hear(happened event) {
 }
 
 func (a *Agent) engineTrouble(err error) {
-	a.logger.Warn("container engine", "error", err)
-	a.board.Trouble("engine", err)
+	if a.board.Trouble("engine", err) {
+		a.logger.Warn("container engine", "error", err)
+	}
 }
 
 func (a *Agent) ensureFirewall() {
 	err := a.firewall.Ensure()
-	if err != nil {
+	if a.board.Trouble("firewall", err) && err != nil {
 		a.logger.Warn("firewall", "error", err)
 	}
-	a.board.Trouble("firewall", err)
 }
 
 // generation is that of the newest Assignment.

@@ -148,6 +148,7 @@ func (a *agent) sendAssignments(ctx context.Context) {
 		if sent != 0 && assignment.Generation <= sent {
 			continue
 		}
+		a.fleet.own(a.node, assignment)
 		if err := a.link.Send(protocol.Message{Assignment: &assignment}); err != nil {
 			_ = a.link.Close()
 			return

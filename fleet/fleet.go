@@ -66,7 +66,8 @@ type Fleet struct {
 	mu      sync.Mutex
 	closed  bool
 	nodes   map[models.ID]*node
-	changed chan struct{} // closed and replaced at each change of the view
+	owners  map[string]models.ID // by assigned Instance
+	changed chan struct{}        // closed and replaced at each change of the view
 }
 
 // New returns a Fleet that has no agents yet. The callbacks of config get
@@ -78,7 +79,7 @@ func New(ctx context.Context, config Config) *Fleet {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	fleet := &Fleet{config: config, nodes: map[models.ID]*node{}, changed: make(chan struct{})}
+	fleet := &Fleet{config: config, nodes: map[models.ID]*node{}, owners: map[string]models.ID{}, changed: make(chan struct{})}
 	fleet.ctx, fleet.cancel = context.WithCancel(ctx)
 	return fleet
 }

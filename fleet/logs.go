@@ -41,6 +41,9 @@ func (a *agent) serveStream(ctx context.Context, stream *protocol.Stream) error 
 // When the agent has no more, it hears once more what is kept: only then may it
 // remove the container.
 func (a *agent) receiveLog(ctx context.Context, stream *protocol.Stream, header protocol.StreamHeader) error {
+	if err := a.fleet.mayLog(a.node, header.Instance); err != nil {
+		return fmt.Errorf("log of %s: %w", header.Instance, err)
+	}
 	after, err := a.fleet.config.Logs.LastLine(ctx, header.Instance)
 	if err != nil {
 		return fmt.Errorf("find last line of %s: %w", header.Instance, err)

@@ -72,7 +72,9 @@ func (f *Fleet) observe(from *agent, observed protocol.Observed) bool {
 	entry.observed = observed
 	entry.instances = make(map[string]protocol.InstanceStatus, len(observed.Instances))
 	for _, status := range observed.Instances {
-		entry.instances[status.ID] = status
+		if !f.foreign(from.node, status.ID) {
+			entry.instances[status.ID] = status
+		}
 	}
 	f.announce()
 	return true
