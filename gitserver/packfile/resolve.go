@@ -65,6 +65,7 @@ type frame struct {
 	data  []byte
 	child int32   // the next OfsDelta on it
 	refs  []int32 // the RefDeltas on it that remain
+	depth int     // deltas between it and a whole object
 }
 
 func (f *frame) exhausted() bool { return f.child == none && len(f.refs) == 0 }
@@ -90,7 +91,7 @@ func (w *walker) walk(kind object.Kind, root frame) error {
 		if err := w.in.err(); err != nil {
 			return err
 		}
-		child, base := w.take()
+		child, base, depth := w.take()
 		data, err := w.patch(child, base)
 		if err != nil {
 			return err
@@ -104,7 +105,7 @@ func (w *walker) walk(kind object.Kind, root frame) error {
 		}
 		e.kind = kind
 		w.in.progress(w.in.resolved.Add(1))
-		if err := w.push(frame{data: data, child: e.child, refs: w.in.waiting[e.id]}); err != nil {
+		if err := w.push(frame{data: data, child: e.child, refs: w.in.waiting[e.id], depth: depth + 1}); err != nil {
 			return err
 		}
 	}
@@ -116,7 +117,7 @@ func (w *walker) push(f frame) error {
 		w.pool.put(f.data)
 		return nil
 	}
-	if len(w.stack) >= w.in.limits.Depth {
+	if f.depth >= w.in.limits.Depth {
 		return limitf("a delta chain of more than %d", w.in.limits.Depth)
 	}
 	if w.in.live.Add(int64(len(f.data))) > w.in.limits.LiveBytes {
@@ -134,7 +135,7 @@ func (w *walker) pop() {
 }
 
 // take removes one delta from the top frame.
-func (w *walker) take() (child int32, base []byte) {
+func (w *walker) take() (child int32, base []byte, depth int) {
 	top := &w.stack[len(w.stack)-1]
 	if top.child != none {
 		child = top.child
@@ -142,7 +143,7 @@ func (w *walker) take() (child int32, base []byte) {
 	} else {
 		child, top.refs = top.refs[0], top.refs[1:]
 	}
-	return child, top.data
+	return child, top.data, top.depth
 }
 
 func (w *walker) patch(child int32, base []byte) ([]byte, error) {

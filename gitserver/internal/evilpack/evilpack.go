@@ -66,7 +66,12 @@ func malformed() []Case {
 			p.write(backward(back))
 			p.deflate([]byte{2, 9, 0x80 | 0x10, 9, 0}[:4])
 		})},
-		{Name: "self-delta", Pack: pack(1, func(p *packer) { id := name(blob, content); p.header(ref, 5); p.write(id[:]); p.deflate([]byte{2, 1, 1, 'x', 0}) })},
+		{Name: "self-delta", Pack: pack(1, func(p *packer) {
+			id := name(blob, content)
+			p.header(ref, 5)
+			p.write(id[:])
+			p.deflate([]byte{2, 1, 1, 'x', 0})
+		})},
 		{Name: "dup", Pack: pack(2, func(p *packer) { p.object(blob, content); p.object(blob, content) })},
 	}
 }
