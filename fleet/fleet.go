@@ -27,7 +27,7 @@ type Assignments interface {
 // Logs keeps what Instances write. Calls for one Instance never overlap.
 type Logs interface {
 	// LastLine returns the time of the last line held durably, or zero.
-	LastLine(ctx context.Context, instance string) (time.Time, error)
+	LastLine(ctx context.Context, header protocol.StreamHeader) (time.Time, error)
 	// Append keeps one line. An error ends the stream; the agent offers it
 	// again from LastLine on.
 	Append(ctx context.Context, header protocol.StreamHeader, line protocol.LogLine) error

@@ -101,7 +101,8 @@ func (w *world) Assignment(_ context.Context, node models.ID) (protocol.Assignme
 	return w.assignments[node], nil
 }
 
-func (w *world) LastLine(_ context.Context, instance string) (time.Time, error) {
+func (w *world) LastLine(_ context.Context, header protocol.StreamHeader) (time.Time, error) {
+	instance := header.Instance
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if lines := w.lines[instance]; len(lines) > 0 {

@@ -44,7 +44,7 @@ func (a *agent) receiveLog(ctx context.Context, stream *protocol.Stream, header 
 	if err := a.fleet.mayLog(a.node, header.Instance); err != nil {
 		return fmt.Errorf("log of %s: %w", header.Instance, err)
 	}
-	after, err := a.fleet.config.Logs.LastLine(ctx, header.Instance)
+	after, err := a.fleet.config.Logs.LastLine(ctx, header)
 	if err != nil {
 		return fmt.Errorf("find last line of %s: %w", header.Instance, err)
 	}

@@ -159,6 +159,7 @@ type AppStatus struct {
 	State     string // pending, building, running, degraded, stopped, failed
 	URL       string
 	Release   *models.Release
+	Formation models.Formation
 	Instances []InstanceStatus
 }
 
@@ -170,7 +171,7 @@ func (p *Platform) Status(ctx context.Context, app models.App) (AppStatus, error
 		if err != nil {
 			return AppStatus{}, err
 		}
-		status.Release = &release
+		status.Release, status.Formation = &release, formation(app, release)
 	}
 	instances, err := p.instances(ctx, app)
 	if err != nil {

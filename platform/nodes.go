@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -70,7 +69,7 @@ func (p *Platform) Nodes(ctx context.Context, actor models.Actor) ([]models.Node
 // spent by it.
 func (p *Platform) Join(ctx context.Context, token string) (models.Node, string, error) {
 	refused := models.Errorf(models.Unauthorized, "the join token is not valid, was used, or has expired").
-		WithRemedy("an admin makes another with `sky admin node add NAME`")
+		WithRemedy("an admin makes another with `sky admin node-add NAME`")
 	node, err := p.Store.NodeByJoin(ctx, hashToken(token))
 	if models.IsCode(err, models.NotFound) {
 		return models.Node{}, "", refused
@@ -109,10 +108,10 @@ func (p *Platform) AgentToken(node models.ID) (string, error) {
 	return signed, nil
 }
 
-// AuthenticateAgent returns the Node whose agent sent r.
-func (p *Platform) AuthenticateAgent(r *http.Request) (models.ID, error) {
+// AuthenticateAgent returns the Node whose agent sent an Authorization header.
+func (p *Platform) AuthenticateAgent(ctx context.Context, authorization string) (models.ID, error) {
 	refused := models.Errorf(models.Unauthorized, "the agent's credential is not valid")
-	text, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	text, ok := strings.CutPrefix(authorization, "Bearer ")
 	if !ok {
 		return models.ID{}, refused
 	}
@@ -131,11 +130,21 @@ func (p *Platform) AuthenticateAgent(r *http.Request) (models.ID, error) {
 	if err != nil {
 		return models.ID{}, refused
 	}
-	node, err := p.Store.Node(r.Context(), id)
+	node, err := p.Store.Node(ctx, id)
 	if models.IsCode(err, models.NotFound) || (err == nil && node.State == models.NodeRemoved) {
 		return models.ID{}, refused
 	}
 	return id, err
+}
+
+// RenewAgent exchanges an agent's credential for a fresh one.
+func (p *Platform) RenewAgent(ctx context.Context, authorization string) (models.ID, string, error) {
+	node, err := p.AuthenticateAgent(ctx, authorization)
+	if err != nil {
+		return models.ID{}, "", err
+	}
+	credential, err := p.AgentToken(node)
+	return node, credential, err
 }
 
 // Apply implements rollout.Store.

@@ -1,0 +1,63 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	v1 "github.com/skypanel/sky/api/v1"
+	"github.com/skypanel/sky/models"
+)
+
+// numbered is a request about one Build.
+type numbered struct {
+	named
+	Number int `path:"number" minimum:"0" doc:"The build's number; 0 is the newest"`
+}
+
+func (s *server) builds(routes huma.API) {
+	huma.Register(routes, operation(http.MethodGet, appPath+"/builds", "list-builds", "List an app's builds"), s.listBuilds)
+	huma.Register(routes, operation(http.MethodGet, appPath+"/builds/{number}", "get-build", "Show a build"), s.getBuild)
+	huma.Register(routes, operation(http.MethodPost, appPath+"/builds/{number}/cancel", "cancel-build", "Cancel a build"), s.cancelBuild)
+}
+
+func (s *server) listBuilds(ctx context.Context, input *named) (*body[[]v1.Build], error) {
+	app, err := s.Platform.App(ctx, actor(ctx), input.App)
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	builds, err := s.Platform.Builds(ctx, app)
+	return answer(ctx, s, each(builds, wireBuild), err)
+}
+
+func (s *server) getBuild(ctx context.Context, input *numbered) (*body[v1.Build], error) {
+	build, err := s.build(ctx, input)
+	wire := wireBuild(build)
+	wire.Dockerfile = build.Dockerfile
+	return answer(ctx, s, wire, err)
+}
+
+func (s *server) cancelBuild(ctx context.Context, input *numbered) (*body[v1.Build], error) {
+	app, err := s.Platform.App(ctx, actor(ctx), input.App)
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	build, err := s.Platform.CancelBuild(ctx, actor(ctx), app, input.Number)
+	return answer(ctx, s, wireBuild(build), err)
+}
+
+func (s *server) build(ctx context.Context, input *numbered) (models.Build, error) {
+	app, err := s.Platform.App(ctx, actor(ctx), input.App)
+	if err != nil {
+		return models.Build{}, err
+	}
+	return s.Platform.BuildNumber(ctx, app, input.Number)
+}
+
+func wireBuild(build models.Build) v1.Build {
+	return v1.Build{
+		Number: build.Number, State: string(build.State), Commit: build.Commit, Subject: build.Subject,
+		Runtime: build.Runtime, Image: build.Image, Error: build.Error,
+		CreatedAt: build.CreatedAt, StartedAt: build.StartedAt, FinishedAt: build.FinishedAt,
+	}
+}

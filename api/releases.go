@@ -1,0 +1,90 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	v1 "github.com/skypanel/sky/api/v1"
+	"github.com/skypanel/sky/models"
+)
+
+func (s *server) releases(routes huma.API) {
+	huma.Register(routes, operation(http.MethodGet, appPath+"/releases", "list-releases", "List an app's releases"), s.listReleases)
+	huma.Register(routes, operation(http.MethodPost, appPath+"/rollback", "rollback", "Go back to a release"), s.rollback)
+	huma.Register(routes, operation(http.MethodGet, appPath+"/env", "get-env", "List an app's environment"), s.getEnv)
+	huma.Register(routes, operation(http.MethodPatch, appPath+"/env", "change-env", "Set and unset environment variables"), s.changeEnv)
+}
+
+func (s *server) listReleases(ctx context.Context, input *named) (*body[[]v1.Release], error) {
+	app, err := s.Platform.App(ctx, actor(ctx), input.App)
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	releases, deployments, err := s.Platform.Releases(ctx, app)
+	return answer(ctx, s, each(releases, func(release models.Release) v1.Release {
+		wire := wireRelease(release, deployments[release.ID])
+		wire.Live = app.LiveReleaseID != nil && *app.LiveReleaseID == release.ID
+		return wire
+	}), err)
+}
+
+func wireRelease(release models.Release, deployment models.Deployment) v1.Release {
+	state := deployment.State
+	if state == "" {
+		state = models.DeploymentPending
+	}
+	return v1.Release{
+		Name: release.Name(), Number: release.Number, State: string(state), Description: release.Description,
+		Commit: release.Commit, Image: release.Image, Processes: release.Processes, Error: deployment.Error,
+		CreatedAt: release.CreatedAt,
+	}
+}
+
+func (s *server) rollback(ctx context.Context, input *struct {
+	named
+	Body v1.Rollback
+}) (*body[v1.Outcome], error) {
+	app, err := s.Platform.App(ctx, actor(ctx), input.App)
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	number := 0
+	if input.Body.Release != "" {
+		if number, err = models.ParseReleaseName(input.Body.Release); err != nil {
+			return nil, s.problem(ctx, err)
+		}
+	}
+	told := &story{}
+	release, err := s.Platform.Rollback(ctx, actor(ctx), app, number, told)
+	return told.answer(ctx, s, release.Name(), err)
+}
+
+func (s *server) getEnv(ctx context.Context, input *struct {
+	named
+	Reveal bool `query:"reveal" doc:"Show the values; this is audited"`
+}) (*body[map[string]string], error) {
+	app, err := s.Platform.App(ctx, actor(ctx), input.App)
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	config, err := s.Platform.Config(ctx, actor(ctx), app, input.Reveal)
+	return answer(ctx, s, config, err)
+}
+
+func (s *server) changeEnv(ctx context.Context, input *struct {
+	named
+	Body v1.EnvChange
+}) (*body[v1.Outcome], error) {
+	app, err := s.Platform.App(ctx, actor(ctx), input.App)
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	told := &story{}
+	release, err := s.Platform.ChangeConfig(ctx, actor(ctx), app, input.Body.Set, input.Body.Unset, told)
+	name := ""
+	if release != nil {
+		name = release.Name()
+	}
+	return told.answer(ctx, s, name, err)
+}

@@ -1,0 +1,249 @@
+package v1
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Client speaks to a Sky server. Its methods return *Problem for what the
+// server refuses, and block until it has answered.
+type Client struct {
+	// URL is the server's address, such as http://127.0.0.1:8080.
+	URL   string
+	Token string
+	HTTP  *http.Client
+}
+
+const (
+	customer  = "/api/paas"
+	admin     = "/api/admin/paas"
+	internal  = "/api/internal/paas"
+	maxAnswer = 64 << 20
+)
+
+// Whoami returns the token's owner.
+func (c *Client) Whoami(ctx context.Context) (Identity, error) {
+	return call[Identity](ctx, c, http.MethodGet, customer+"/whoami", nil)
+}
+
+// Keys lists your SSH keys.
+func (c *Client) Keys(ctx context.Context) ([]Key, error) {
+	return call[[]Key](ctx, c, http.MethodGet, customer+"/keys", nil)
+}
+
+// AddKey lets an SSH key push.
+func (c *Client) AddKey(ctx context.Context, key NewKey) (Key, error) {
+	return call[Key](ctx, c, http.MethodPost, customer+"/keys", key)
+}
+
+// RemoveKey removes the key of this name or fingerprint.
+func (c *Client) RemoveKey(ctx context.Context, name string) error {
+	_, err := call[struct{}](ctx, c, http.MethodDelete, customer+"/keys/"+url.PathEscape(name), nil)
+	return err
+}
+
+// Apps lists your apps.
+func (c *Client) Apps(ctx context.Context) ([]App, error) {
+	return call[[]App](ctx, c, http.MethodGet, customer+"/applications", nil)
+}
+
+// CreateApp makes an app.
+func (c *Client) CreateApp(ctx context.Context, name string) (App, error) {
+	return call[App](ctx, c, http.MethodPost, customer+"/applications", NewApp{Name: name})
+}
+
+// App returns one app.
+func (c *Client) App(ctx context.Context, name string) (App, error) {
+	return call[App](ctx, c, http.MethodGet, appPath(name), nil)
+}
+
+// ChangeApp changes settings.
+func (c *Client) ChangeApp(ctx context.Context, name string, change AppChange) (App, error) {
+	return call[App](ctx, c, http.MethodPatch, appPath(name), change)
+}
+
+// DestroyApp removes an app with all it has; confirm repeats its name.
+func (c *Client) DestroyApp(ctx context.Context, name, confirm string) error {
+	_, err := call[struct{}](ctx, c, http.MethodDelete, appPath(name)+"?confirm="+url.QueryEscape(confirm), nil)
+	return err
+}
+
+// Builds lists an app's builds, newest first.
+func (c *Client) Builds(ctx context.Context, app string) ([]Build, error) {
+	return call[[]Build](ctx, c, http.MethodGet, appPath(app)+"/builds", nil)
+}
+
+// Build returns one build; number 0 is the newest.
+func (c *Client) Build(ctx context.Context, app string, number int) (Build, error) {
+	return call[Build](ctx, c, http.MethodGet, buildPath(app, number), nil)
+}
+
+// CancelBuild stops a build.
+func (c *Client) CancelBuild(ctx context.Context, app string, number int) (Build, error) {
+	return call[Build](ctx, c, http.MethodPost, buildPath(app, number)+"/cancel", nil)
+}
+
+// BuildLog calls yield for each line; with follow until the build ends.
+func (c *Client) BuildLog(ctx context.Context, app string, number int, follow bool, yield func(LogLine) error) error {
+	return c.stream(ctx, buildPath(app, number)+"/logs?follow="+strconv.FormatBool(follow), yield)
+}
+
+// AppLog calls yield for the last lines of an app's log; with follow it goes on
+// until ctx ends.
+func (c *Client) AppLog(ctx context.Context, app string, lines int, follow bool, yield func(LogLine) error) error {
+	path := fmt.Sprintf("%s/logs?lines=%d&follow=%t", appPath(app), lines, follow)
+	return c.stream(ctx, path, yield)
+}
+
+// Releases lists an app's releases, newest first.
+func (c *Client) Releases(ctx context.Context, app string) ([]Release, error) {
+	return call[[]Release](ctx, c, http.MethodGet, appPath(app)+"/releases", nil)
+}
+
+// Rollback goes back to a release; an empty one is the one before.
+func (c *Client) Rollback(ctx context.Context, app, release string) (Outcome, error) {
+	return call[Outcome](ctx, c, http.MethodPost, appPath(app)+"/rollback", Rollback{Release: release})
+}
+
+// Env returns an app's environment; without reveal the values are empty.
+func (c *Client) Env(ctx context.Context, app string, reveal bool) (map[string]string, error) {
+	return call[map[string]string](ctx, c, http.MethodGet, appPath(app)+"/env?reveal="+strconv.FormatBool(reveal), nil)
+}
+
+// ChangeEnv sets and unsets environment variables.
+func (c *Client) ChangeEnv(ctx context.Context, app string, change EnvChange) (Outcome, error) {
+	return call[Outcome](ctx, c, http.MethodPatch, appPath(app)+"/env", change)
+}
+
+// Scale sets instance counts.
+func (c *Client) Scale(ctx context.Context, app string, formation map[string]int) (Outcome, error) {
+	return call[Outcome](ctx, c, http.MethodPost, appPath(app)+"/scale", Scale{Formation: formation})
+}
+
+// Operate restarts, stops or starts an app.
+func (c *Client) Operate(ctx context.Context, app, verb string) (Outcome, error) {
+	return call[Outcome](ctx, c, http.MethodPost, appPath(app)+"/"+verb, nil)
+}
+
+// Instances lists what an app runs.
+func (c *Client) Instances(ctx context.Context, app string) ([]Instance, error) {
+	return call[[]Instance](ctx, c, http.MethodGet, appPath(app)+"/instances", nil)
+}
+
+// Nodes lists the nodes, for an admin.
+func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
+	return call[[]Node](ctx, c, http.MethodGet, admin+"/nodes", nil)
+}
+
+// AddNode makes a node and its join token, for an admin.
+func (c *Client) AddNode(ctx context.Context, name string) (JoinToken, error) {
+	return call[JoinToken](ctx, c, http.MethodPost, admin+"/nodes", NewNode{Name: name})
+}
+
+// Join exchanges a join token for a credential.
+func (c *Client) Join(ctx context.Context, token string) (Credential, error) {
+	return call[Credential](ctx, c, http.MethodPost, internal+"/nodes/register", Join{Token: token})
+}
+
+// Renew exchanges the client's agent credential for a fresh one.
+func (c *Client) Renew(ctx context.Context) (Credential, error) {
+	return call[Credential](ctx, c, http.MethodPost, internal+"/nodes/renew", nil)
+}
+
+func appPath(app string) string { return customer + "/applications/" + url.PathEscape(app) }
+
+func buildPath(app string, number int) string {
+	return appPath(app) + "/builds/" + strconv.Itoa(number)
+}
+
+// call sends one request and decodes its answer.
+func call[T any](ctx context.Context, c *Client, method, path string, body any) (T, error) {
+	var decoded T
+	answer, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return decoded, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode == http.StatusNoContent {
+		return decoded, nil
+	}
+	if err := json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(&decoded); err != nil {
+		return decoded, fmt.Errorf("read the server's answer: %w", err)
+	}
+	return decoded, nil
+}
+
+func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	var content io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return nil, fmt.Errorf("encode request: %w", err)
+		}
+		content = bytes.NewReader(text)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.URL, "/")+path, content)
+	if err != nil {
+		return nil, fmt.Errorf("the server's address: %w", err)
+	}
+	request.Header.Set("Authorization", "Bearer "+c.Token)
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	answer, err := c.HTTP.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("reach the server: %w", err)
+	}
+	if answer.StatusCode >= http.StatusBadRequest {
+		defer func() { _ = answer.Body.Close() }()
+		return nil, readProblem(answer)
+	}
+	return answer, nil
+}
+
+func readProblem(answer *http.Response) error {
+	problem := &Problem{Status: answer.StatusCode}
+	text, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	if json.Unmarshal(text, problem) != nil || problem.Detail == "" {
+		problem.Detail = fmt.Sprintf("the server answered %s", answer.Status)
+	}
+	return problem
+}
+
+// stream reads server-sent events (the WHATWG HTML standard, section 9.2) of
+// log lines. A line of kind "end" ends it, with the error that its text tells.
+func (c *Client) stream(ctx context.Context, path string, yield func(LogLine) error) error {
+	answer, err := c.send(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	scanner := bufio.NewScanner(answer.Body)
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		data, ok := strings.CutPrefix(scanner.Text(), "data: ")
+		if !ok {
+			continue
+		}
+		line := LogLine{}
+		if err := json.Unmarshal([]byte(data), &line); err != nil {
+			return fmt.Errorf("read log line: %w", err)
+		}
+		if err := yield(line); err != nil {
+			return err
+		}
+	}
+	if err := scanner.Err(); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("the log was cut off: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,177 @@
+package v1
+
+import "time"
+
+// Identity is who a token belongs to.
+type Identity struct {
+	Name  string `json:"name" example:"admin"`
+	Admin bool   `json:"admin"`
+	Via   string `json:"via" doc:"What proved it" example:"token laptop"`
+}
+
+// Key is an SSH public key that may push.
+type Key struct {
+	Name        string    `json:"name" example:"me@laptop"`
+	Fingerprint string    `json:"fingerprint" example:"SHA256:sYvPIsZxY0gQ9mh9cVvLnlXsBwcKWYJz7dEFnG0f0Xw"`
+	PublicKey   string    `json:"public_key"`
+	CreatedAt   time.Time `json:"created_at"`
+}
+
+// NewKey is a key to add.
+type NewKey struct {
+	Name      string `json:"name,omitempty" maxLength:"100" doc:"Defaults to the key's comment"`
+	PublicKey string `json:"public_key" minLength:"1" maxLength:"16384" doc:"One line, as in ~/.ssh/id_ed25519.pub"`
+}
+
+// App is an application.
+type App struct {
+	ID           string         `json:"id"`
+	Name         string         `json:"name" example:"shop"`
+	State        string         `json:"state" enum:"pending,building,running,degraded,stopped,failed"`
+	URL          string         `json:"url"`
+	GitURL       string         `json:"git_url" doc:"Where to push"`
+	DeployBranch string         `json:"deploy_branch" example:"main"`
+	Release      string         `json:"release,omitempty" doc:"The live release" example:"v7"`
+	Commit       string         `json:"commit,omitempty"`
+	Formation    map[string]int `json:"formation"`
+	HealthPath   string         `json:"health_path"`
+	Buildpack    string         `json:"buildpack"`
+	WritableRoot bool           `json:"writable_root"`
+	RootUser     bool           `json:"root_user"`
+	CreatedAt    time.Time      `json:"created_at"`
+}
+
+// NewApp is an application to create.
+type NewApp struct {
+	Name string `json:"name" doc:"1 to 40 lower-case letters, digits and dashes, beginning with a letter" example:"shop"`
+}
+
+// AppChange holds the settings to change; what is left out stays. Settings of
+// instances apply to those that start from then on.
+type AppChange struct {
+	DeployBranch *string `json:"deploy_branch,omitempty" doc:"The branch that deploys"`
+	HealthPath   *string `json:"health_path,omitempty" doc:"Probed before a web instance gets traffic; empty probes the port"`
+	Buildpack    *string `json:"buildpack,omitempty" doc:"Forces a buildpack; empty detects one"`
+	WritableRoot *bool   `json:"writable_root,omitempty" doc:"Lets instances write to their root file system"`
+	RootUser     *bool   `json:"root_user,omitempty" doc:"Lets images that start as root do so"`
+}
+
+// Build is one attempt to turn a commit into an image.
+type Build struct {
+	Number     int        `json:"number"`
+	State      string     `json:"state" enum:"queued,running,succeeded,failed,cancelled"`
+	Commit     string     `json:"commit"`
+	Subject    string     `json:"subject"`
+	Runtime    string     `json:"runtime,omitempty" example:"Node.js 22"`
+	Image      string     `json:"image,omitempty"`
+	Dockerfile string     `json:"dockerfile,omitempty" doc:"What was built; only for a single build"`
+	Error      string     `json:"error,omitempty"`
+	CreatedAt  time.Time  `json:"created_at"`
+	StartedAt  *time.Time `json:"started_at,omitempty"`
+	FinishedAt *time.Time `json:"finished_at,omitempty"`
+}
+
+// Release is an immutable combination of image, config and process types.
+type Release struct {
+	Name        string              `json:"name" example:"v7"`
+	Number      int                 `json:"number"`
+	State       string              `json:"state" enum:"pending,releasing,rolling,live,failed,superseded" doc:"What became of its newest deployment"`
+	Live        bool                `json:"live" doc:"Whether the routes lead to it now"`
+	Description string              `json:"description"`
+	Commit      string              `json:"commit"`
+	Image       string              `json:"image"`
+	Processes   map[string][]string `json:"processes"`
+	Error       string              `json:"error,omitempty"`
+	CreatedAt   time.Time           `json:"created_at"`
+}
+
+// Instance is one running process, as its node's agent observes it.
+type Instance struct {
+	ID       string    `json:"id"`
+	Process  string    `json:"process" example:"web"`
+	Ordinal  int       `json:"ordinal" example:"1"`
+	Release  int       `json:"release"`
+	State    string    `json:"state" enum:"assigned,pulling,starting,healthy,draining,stopped,failed"`
+	Since    time.Time `json:"since"`
+	Restarts int       `json:"restarts"`
+	Reason   string    `json:"reason,omitempty"`
+	Node     string    `json:"node"`
+}
+
+// EnvChange sets and unsets environment variables in one release.
+type EnvChange struct {
+	Set   map[string]string `json:"set,omitempty"`
+	Unset []string          `json:"unset,omitempty"`
+}
+
+// Scale sets instance counts per process type.
+type Scale struct {
+	Formation map[string]int `json:"formation" minProperties:"1"`
+}
+
+// Rollback names the release to go back to.
+type Rollback struct {
+	Release string `json:"release,omitempty" doc:"Empty goes back to the one before" example:"v3"`
+}
+
+// Outcome tells what an operation did, as a person would read it.
+type Outcome struct {
+	Release string   `json:"release,omitempty" doc:"The release that it made" example:"v8"`
+	Log     []string `json:"log"`
+}
+
+// LogLine is one line of a log.
+type LogLine struct {
+	Offset int64     `json:"offset" doc:"Pass it as Last-Event-ID to continue behind this line"`
+	Time   time.Time `json:"time"`
+	Kind   string    `json:"kind" enum:"say,detail,stdout,stderr,end" doc:"say is Sky's own words, detail a build's output"`
+	Source string    `json:"source,omitempty" example:"web.1"`
+	Text   string    `json:"text"`
+}
+
+// Node is a machine that runs instances.
+type Node struct {
+	ID            string     `json:"id"`
+	Name          string     `json:"name"`
+	State         string     `json:"state" enum:"pending,online,offline,cordoned,removed"`
+	EngineVersion string     `json:"engine_version,omitempty"`
+	CPUs          int        `json:"cpus,omitempty"`
+	MemoryBytes   int64      `json:"memory_bytes,omitempty"`
+	SeenAt        *time.Time `json:"seen_at,omitempty"`
+}
+
+// NewNode is a node to add.
+type NewNode struct {
+	Name string `json:"name" example:"worker-1"`
+}
+
+// JoinToken registers a node's agent, once.
+type JoinToken struct {
+	Node  Node   `json:"node"`
+	Token string `json:"token" doc:"Shown this once; valid for an hour"`
+}
+
+// Join asks for a node's credential with its join token.
+type Join struct {
+	Token string `json:"token"`
+}
+
+// Credential is what an agent proves itself with.
+type Credential struct {
+	NodeID string `json:"node_id"`
+	Token  string `json:"token"`
+}
+
+// Problem is an error, as RFC 9457 describes it.
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Code   string `json:"code" doc:"A stable name for programs"`
+	Field  string `json:"field,omitempty" doc:"The input at fault"`
+	Remedy string `json:"remedy,omitempty" doc:"What to do about it"`
+}
+
+// Error returns what a person may read.
+func (p *Problem) Error() string { return p.Detail }

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"net/http"
+
+	"github.com/skypanel/sky/fleet"
+	"github.com/skypanel/sky/gitserver"
+	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/platform"
+	"github.com/skypanel/sky/rollout"
+)
+
+// receiver lets the git doors call the platform. Reading and writing ask for
+// the same: whoever sees an app may do both.
+type receiver struct{ *platform.Platform }
+
+// Authorize implements gitserver.Receiver.
+func (r receiver) Authorize(ctx context.Context, actor models.Actor, app string, _ gitserver.Access) (models.App, error) {
+	return r.App(ctx, actor, app)
+}
+
+// repositories lets the platform open a commit's files.
+type repositories struct{ *gitserver.Repositories }
+
+// Files implements platform.Repositories.
+func (r repositories) Files(ctx context.Context, app models.ID, commit string) (fs.FS, io.Closer, error) {
+	tree, err := r.Tree(ctx, app, commit)
+	if err != nil {
+		return nil, nil, err
+	}
+	return tree, tree, nil
+}
+
+// rolloutFleet shows the fleet to the rollout.
+type rolloutFleet struct{ *fleet.Fleet }
+
+// Wait implements rollout.Fleet.
+func (f rolloutFleet) Wait(ctx context.Context, condition func(rollout.View) (bool, error)) error {
+	return f.Fleet.Wait(ctx, func(view fleet.View) (bool, error) { return condition(view) })
+}
+
+// agentDoor authenticates agents for the fleet.
+func agentDoor(p *platform.Platform) func(*http.Request) (models.ID, error) {
+	return func(r *http.Request) (models.ID, error) {
+		return p.AuthenticateAgent(r.Context(), r.Header.Get("Authorization"))
+	}
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	v1 "github.com/skypanel/sky/api/v1"
+	"github.com/spf13/cobra"
+)
+
+// cli is what the client commands share.
+type cli struct {
+	streams
+	json bool
+	app  string
+}
+
+// login is what `sky login` keeps, for one server.
+type login struct {
+	URL   string `json:"url"`
+	Token string `json:"token"`
+}
+
+func loginFile() (string, error) {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("find your configuration directory: %w", err)
+	}
+	return filepath.Join(dir, "sky", "login.json"), nil
+}
+
+// client returns a client for the server that SKY_URL and SKY_TOKEN name, or
+// that `sky login` kept.
+func (c *cli) client() (*v1.Client, error) {
+	kept := login{}
+	path, err := loginFile()
+	if err == nil {
+		if text, err := os.ReadFile(path); err == nil {
+			if err := json.Unmarshal(text, &kept); err != nil {
+				return nil, fmt.Errorf("%s is damaged: run `sky login` again", path)
+			}
+		}
+	}
+	if value := os.Getenv("SKY_URL"); value != "" {
+		kept.URL = value
+	}
+	if value := os.Getenv("SKY_TOKEN"); value != "" {
+		kept.Token = value
+	}
+	if kept.URL == "" || kept.Token == "" {
+		return nil, errors.New("you are not logged in: run `sky login URL`, or set SKY_URL and SKY_TOKEN")
+	}
+	return &v1.Client{URL: kept.URL, Token: kept.Token, HTTP: http.DefaultClient}, nil
+}
+
+// show prints value as JSON when that was asked for, and else what human prints.
+func (c *cli) show(value any, human func()) error {
+	if !c.json {
+		human()
+		return nil
+	}
+	encoder := json.NewEncoder(c.out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}
+
+// table prints rows under headings, in columns.
+func (c *cli) table(headings string, rows [][]string) {
+	writer := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(writer, headings)
+	for _, row := range rows {
+		fmt.Fprintln(writer, strings.Join(row, "\t"))
+	}
+	_ = writer.Flush()
+}
+
+// appFlag adds -a to a command about one app.
+func (c *cli) appFlag(command *cobra.Command) *cobra.Command {
+	command.Flags().StringVarP(&c.app, "app", "a", "", "the app; by default that of the checkout's remote \"sky\"")
+	return command
+}
+
+// appName returns the app that -a names, or that the checkout's remote pushes
+// to.
+func (c *cli) appName(ctx context.Context) (string, error) {
+	if c.app != "" {
+		return c.app, nil
+	}
+	output, err := exec.CommandContext(ctx, "git", "remote", "get-url", "sky").Output()
+	if err != nil {
+		return "", usagef("which app? Pass -a APP, or run this in a checkout with a remote named sky")
+	}
+	address, err := url.Parse(strings.TrimSpace(string(output)))
+	if err != nil {
+		return "", fmt.Errorf("the remote sky: %w", err)
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(address.Path, "/"), ".git"), nil
+}
+
+// onApp runs a command about one app.
+func (c *cli) onApp(run func(ctx context.Context, client *v1.Client, app string, args []string) error) func(*cobra.Command, []string) error {
+	return func(command *cobra.Command, args []string) error {
+		client, err := c.client()
+		if err != nil {
+			return err
+		}
+		app, err := c.appName(command.Context())
+		if err != nil {
+			return err
+		}
+		return run(command.Context(), client, app, args)
+	}
+}
+
+// outcome shows what an operation did.
+func (c *cli) outcome(done v1.Outcome, err error) error {
+	if err != nil {
+		return err
+	}
+	return c.show(done, func() {
+		for _, line := range done.Log {
+			fmt.Fprintln(c.out, line)
+		}
+	})
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// serverConfig is how `sky up` and `sky server` run. Flags set it, and behind
+// them the SKY_… environment.
+type serverConfig struct {
+	dataDir     string
+	http        string
+	ssh         string
+	ingress     string
+	domain      string
+	databaseURL string
+	dockerHost  string
+	extraCA     string
+	builds      int
+	minFreeMB   int64
+	logLevel    string
+}
+
+func (c *serverConfig) bind(flags *pflag.FlagSet) {
+	flags.StringVar(&c.dataDir, "data-dir", defaultDataDir(), "where Sky keeps everything")
+	flags.StringVar(&c.http, "http", "127.0.0.1:8080", "address of the API")
+	flags.StringVar(&c.ssh, "ssh", "127.0.0.1:2222", "address of the git server")
+	flags.StringVar(&c.ingress, "ingress", "127.0.0.1:8000", "address at which apps answer")
+	flags.StringVar(&c.domain, "domain", "localhost", "apps answer at APP.<domain>")
+	flags.StringVar(&c.databaseURL, "database-url", os.Getenv("DATABASE_URL"), "PostgreSQL; empty uses SQLite in the data directory")
+	flags.StringVar(&c.dockerHost, "docker-host", "", "Docker's address; empty as the docker command finds it")
+	flags.StringVar(&c.extraCA, "extra-ca", "", "PEM file of certificate authorities that builds trust too")
+	flags.IntVar(&c.builds, "builds", 2, "how many builds run at once")
+	flags.Int64Var(&c.minFreeMB, "min-free-mb", 512, "refuse pushes when the disk has less free space")
+	flags.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
+}
+
+func defaultDataDir() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/sky"
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "sky-data"
+	}
+	return filepath.Join(home, ".local", "share", "sky")
+}
+
+// check says what is wrong with the configuration, all of it at once.
+func (c *serverConfig) check() error {
+	var errs []error
+	for _, address := range []struct{ flag, value string }{{"http", c.http}, {"ssh", c.ssh}, {"ingress", c.ingress}} {
+		if _, _, err := net.SplitHostPort(address.value); err != nil {
+			errs = append(errs, usagef("--%s %q is not an address such as 127.0.0.1:8080", address.flag, address.value))
+		}
+	}
+	if c.domain == "" || strings.ContainsAny(c.domain, "/: *") {
+		errs = append(errs, usagef("--domain %q is not a domain name", c.domain))
+	}
+	if c.builds < 1 {
+		errs = append(errs, usagef("--builds must be at least 1"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return os.MkdirAll(c.dataDir, 0o700)
+}
+
+// readCA reads the extra certificate authorities, or nil.
+func (c *serverConfig) readCA() ([]byte, error) {
+	if c.extraCA == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(c.extraCA)
+	if err != nil {
+		return nil, fmt.Errorf("--extra-ca: %w", err)
+	}
+	if !strings.Contains(string(text), "BEGIN CERTIFICATE") {
+		return nil, usagef("--extra-ca %s holds no PEM certificate", c.extraCA)
+	}
+	return text, nil
+}
+
+// reachable is address as a person may use it: an unspecified host becomes the
+// domain.
+func reachable(address, domain string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+		host = domain
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// local is address as this machine reaches it.
+func local(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}

@@ -1,0 +1,59 @@
+// Sky is a git-push deployment server, its agent and its command line, in one
+// program. This package is the only one that wires the others together.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	v1 "github.com/skypanel/sky/api/v1"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	os.Exit(run())
+}
+
+// run returns the process's exit code: 1 for an error, 2 for a command line
+// that cannot be understood.
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRoot(streams{os.Stdin, os.Stdout, os.Stderr})
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var usage *usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintf(os.Stderr, "sky: %s\n", err)
+		return 2
+	}
+	explain(err)
+	return 1
+}
+
+// explain tells an error and, where the server knows one, its remedy.
+func explain(err error) {
+	fmt.Fprintf(os.Stderr, "sky: %s\n", err)
+	var problem *v1.Problem
+	if errors.As(err, &problem) && problem.Remedy != "" {
+		fmt.Fprintf(os.Stderr, "     %s\n", problem.Remedy)
+	}
+}
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ error }
+
+// Unwrap returns what is wrong.
+func (e *usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}

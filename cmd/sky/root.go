@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// streams are what a command reads and writes.
+type streams struct {
+	in  io.Reader
+	out io.Writer
+	err io.Writer
+}
+
+// newRoot returns the whole command line.
+func newRoot(s streams) *cobra.Command {
+	c := &cli{streams: s}
+	root := &cobra.Command{
+		Use:           "sky",
+		Short:         "Deploy by git push, on your own machines",
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRunE: func(command *cobra.Command, _ []string) error { return fromEnvironment(command.Flags()) },
+	}
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON")
+	root.AddGroup(&cobra.Group{ID: "app", Title: "Apps:"}, &cobra.Group{ID: "account", Title: "You:"}, &cobra.Group{ID: "server", Title: "The server:"})
+	for _, command := range []*cobra.Command{
+		c.appsCommand(), c.buildsCommand(), c.releasesCommand(), c.rollbackCommand(), c.envCommand(), c.scaleCommand(),
+		c.psCommand(), c.operateCommand("restart", "Restart an app without losing a request"),
+		c.operateCommand("stop", "Stop an app; it keeps all it has"), c.operateCommand("start", "Start a stopped app"),
+		c.logsCommand(), c.openCommand(),
+	} {
+		command.GroupID = "app"
+		root.AddCommand(command)
+	}
+	for _, command := range []*cobra.Command{c.loginCommand(), c.whoamiCommand(), c.keysCommand()} {
+		command.GroupID = "account"
+		root.AddCommand(command)
+	}
+	for _, command := range []*cobra.Command{
+		upCommand(s), serverCommand(s), agentCommand(s), stackCommand(s), c.adminCommand(), c.versionCommand(),
+	} {
+		command.GroupID = "server"
+		root.AddCommand(command)
+	}
+	return root
+}
+
+// fromEnvironment gives every flag that was not set the value of its variable:
+// --data-dir is SKY_DATA_DIR.
+func fromEnvironment(flags *pflag.FlagSet) error {
+	var failure error
+	flags.VisitAll(func(flag *pflag.Flag) {
+		name := "SKY_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
+		value, set := os.LookupEnv(name)
+		if flag.Changed || !set || failure != nil || flag.Name == "json" || flag.Name == "app" {
+			return
+		}
+		if err := flags.Set(flag.Name, value); err != nil {
+			failure = usagef("%s=%q: %w", name, value, err)
+		}
+	})
+	return failure
+}
+
+func (c *cli) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return c.show(map[string]string{"version": version}, func() { fmt.Fprintln(c.out, "sky", version) })
+		},
+	}
+}

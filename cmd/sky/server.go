@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/skypanel/sky/agent/protocol"
+	"github.com/skypanel/sky/api"
+	"github.com/skypanel/sky/buildpipeline"
+	"github.com/skypanel/sky/fleet"
+	"github.com/skypanel/sky/gitserver"
+	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
+	"github.com/skypanel/sky/platform"
+	"github.com/skypanel/sky/platform/logs"
+	"github.com/skypanel/sky/rollout"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	rolloutPatience = 5 * time.Minute
+	probePause      = 5 * time.Millisecond
+	shutdownGrace   = 10 * time.Second
+)
+
+func serverCommand(s streams) *cobra.Command {
+	config := &serverConfig{}
+	command := &cobra.Command{
+		Use: "server", Short: "Run the control plane; agents run elsewhere", Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			c, err := newControlPlane(command.Context(), config, s.err)
+			if err != nil {
+				return err
+			}
+			return c.run(command.Context(), func(context.Context) error {
+				fmt.Fprintln(s.out, "sky is ready")
+				return nil
+			})
+		},
+	}
+	config.bind(command.Flags())
+	return command
+}
+
+// controlPlane is all parts but the agent, wired.
+type controlPlane struct {
+	config   *serverConfig
+	log      *slog.Logger
+	lock     *os.File
+	store    *store.Store
+	logs     *logs.Hub
+	builder  *buildpipeline.Builder
+	platform *platform.Platform
+	fleet    *fleet.Fleet
+	http     *http.Server
+	ssh      *gitserver.SSH
+	httpL    net.Listener
+	sshL     net.Listener
+}
+
+// newControlPlane opens everything that a control plane needs. Nothing is
+// served yet.
+func newControlPlane(ctx context.Context, config *serverConfig, logTo io.Writer) (*controlPlane, error) {
+	if err := config.check(); err != nil {
+		return nil, err
+	}
+	log, err := newLogger(logTo, config.logLevel)
+	if err != nil {
+		return nil, err
+	}
+	c := &controlPlane{config: config, log: log}
+	if c.lock, err = lockDataDir(config.dataDir); err != nil {
+		return nil, err
+	}
+	if err := c.open(ctx); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+func newLogger(to io.Writer, level string) (*slog.Logger, error) {
+	var parsed slog.Level
+	if err := parsed.UnmarshalText([]byte(level)); err != nil {
+		return nil, usagef("--log-level %q: use debug, info, warn or error", level)
+	}
+	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: parsed})), nil
+}
+
+// lockDataDir keeps a second Sky away from the data directory, until the
+// process ends.
+func lockDataDir(dir string) (*os.File, error) {
+	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("another sky uses %s: stop it, or pass another --data-dir", dir), file.Close())
+	}
+	return file, nil
+}
+
+func (c *controlPlane) open(ctx context.Context) error {
+	var err error
+	if c.httpL, err = listen("http", c.config.http); err != nil {
+		return err
+	}
+	if c.sshL, err = listen("ssh", c.config.ssh); err != nil {
+		return err
+	}
+	if c.store, err = c.openStore(ctx); err != nil {
+		return err
+	}
+	if c.logs, err = logs.Open(filepath.Join(c.config.dataDir, "logs")); err != nil {
+		return err
+	}
+	extraCA, err := c.config.readCA()
+	if err != nil {
+		return err
+	}
+	c.builder, err = buildpipeline.New(buildpipeline.Config{
+		DockerHost: c.config.dockerHost, ExtraCA: extraCA, Concurrency: c.config.builds,
+	})
+	if err != nil {
+		return err
+	}
+	return c.wire(ctx)
+}
+
+func listen(flag, address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("--%s %s: %w", flag, address, err)
+	}
+	return listener, nil
+}
+
+func (c *controlPlane) openStore(ctx context.Context) (*store.Store, error) {
+	if c.config.databaseURL != "" {
+		return store.OpenPostgres(ctx, c.config.databaseURL)
+	}
+	return store.OpenSQLite(ctx, filepath.Join(c.config.dataDir, "sky.db"))
+}
+
+// wire connects the parts. The platform and the fleet know each other by the
+// interfaces that each declares.
+func (c *controlPlane) wire(ctx context.Context) error {
+	sealed, err := c.store.HasSealed(ctx)
+	if err != nil {
+		return err
+	}
+	vault, err := platform.OpenVault(filepath.Join(c.config.dataDir, "keys", "master.json"), sealed)
+	if err != nil {
+		return err
+	}
+	repos := &gitserver.Repositories{Dir: filepath.Join(c.config.dataDir, "repositories"), Log: c.log}
+	_, port, _ := net.SplitHostPort(c.config.ingress)
+	p := &platform.Platform{
+		Store: c.store, Repositories: repositories{repos}, Builder: c.builder, Logs: c.logs, Vault: vault, Log: c.log,
+		Settings: platform.Settings{
+			Domain: c.config.domain, IngressAddr: local(c.config.ingress), PublicPort: port,
+			DataDir: c.config.dataDir, MinFreeBytes: c.config.minFreeMB << 20,
+		},
+	}
+	c.platform = p
+	c.fleet = fleet.New(context.WithoutCancel(ctx), fleet.Config{
+		Authenticate: agentDoor(p), Assignments: p, Logs: p, Nodes: p, Logger: c.log,
+	})
+	p.Fleet = rolloutFleet{c.fleet}
+	p.Roller = &rollout.Roller{Store: p, Fleet: p.Fleet, Probe: c.probe, Patience: rolloutPatience}
+	if err := repos.Recover(ctx); err != nil {
+		return err
+	}
+	return c.doors(repos)
+}
+
+// probe asks an App's public route through this machine's ingress.
+func (c *controlPlane) probe(app models.App) *rollout.Probe {
+	return &rollout.Probe{URL: "http://" + local(c.config.ingress) + "/", Host: c.platform.Settings.Host(app.Name), Pause: probePause}
+}
+
+// doors makes the git doors and the API.
+func (c *controlPlane) doors(repos *gitserver.Repositories) error {
+	hostKeys, err := gitserver.LoadHostKeys(filepath.Join(c.config.dataDir, "keys"))
+	if err != nil {
+		return err
+	}
+	door := gitserver.Door{Repositories: repos, Receiver: receiver{c.platform}, Log: c.log}
+	c.ssh = &gitserver.SSH{Door: door, HostKeys: hostKeys}
+	rest := api.New(api.Config{
+		Platform: c.platform, Link: c.fleet.Handler(), LinkPath: protocol.LinkPath, Version: version, Log: c.log,
+		GitURL: func(app string) string {
+			return "ssh://git@" + reachable(c.config.ssh, c.config.domain) + "/" + app + ".git"
+		},
+	})
+	git := &gitserver.HTTP{Door: door}
+	c.http = &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if gitserver.GitPath(r.URL.Path) {
+				git.ServeHTTP(w, r)
+				return
+			}
+			rest.ServeHTTP(w, r)
+		}),
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+// run serves until ctx ends, then stops in order: no new work, work handed over,
+// doors closed. beside runs as long; its error ends everything.
+func (c *controlPlane) run(ctx context.Context, beside func(ctx context.Context) error) error {
+	if err := c.prepare(ctx); err != nil {
+		return errors.Join(err, c.close())
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return ignore(c.http.Serve(c.httpL), http.ErrServerClosed) })
+	group.Go(func() error { return c.ssh.Serve(c.sshL) })
+	group.Go(func() error { return beside(ctx) })
+	group.Go(func() error {
+		<-ctx.Done()
+		return c.shutdown(context.WithoutCancel(ctx))
+	})
+	return errors.Join(group.Wait(), c.close())
+}
+
+// prepare does what a first start needs and takes up interrupted work.
+func (c *controlPlane) prepare(ctx context.Context) error {
+	if err := c.platform.EnsureAdmin(ctx, platform.TokenFile(c.config.dataDir)); err != nil {
+		return err
+	}
+	if err := c.platform.SeedRuntimes(ctx); err != nil {
+		return err
+	}
+	return c.platform.Start(ctx)
+}
+
+func (c *controlPlane) shutdown(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, shutdownGrace)
+	defer cancel()
+	c.platform.Stop()
+	err := c.ssh.Shutdown(ctx)
+	closed := c.fleet.Close()
+	if stuck := c.http.Shutdown(ctx); stuck != nil {
+		closed = errors.Join(closed, c.http.Close())
+	}
+	return errors.Join(ignore(err, context.DeadlineExceeded), closed)
+}
+
+func ignore(err, harmless error) error {
+	if errors.Is(err, harmless) {
+		return nil
+	}
+	return err
+}
+
+// close lets go of everything that open took.
+func (c *controlPlane) close() error {
+	var errs []error
+	for _, listener := range []net.Listener{c.httpL, c.sshL} {
+		if listener != nil {
+			_ = listener.Close() // closed already when it was served
+		}
+	}
+	if c.builder != nil {
+		errs = append(errs, c.builder.Close())
+	}
+	if c.logs != nil {
+		errs = append(errs, c.logs.Close())
+	}
+	if c.store != nil {
+		errs = append(errs, c.store.Close())
+	}
+	return errors.Join(append(errs, c.lock.Close())...)
+}

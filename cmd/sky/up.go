@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+
+	"github.com/skypanel/sky/agent"
+	"github.com/skypanel/sky/fleet"
+	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/platform"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+)
+
+// localNode is the name of the machine that `sky up` runs on.
+const localNode = "local"
+
+func upCommand(s streams) *cobra.Command {
+	config := &serverConfig{}
+	command := &cobra.Command{
+		Use: "up", Short: "Run everything on this machine", Args: cobra.NoArgs,
+		Long: "Run the git server, the build pipeline, the API, the ingress and an agent for this machine\n" +
+			"in one process, with SQLite in the data directory. The admin's API token is in DATA/admin-token.",
+		RunE: func(command *cobra.Command, _ []string) error { return up(command.Context(), config, s) },
+	}
+	config.bind(command.Flags())
+	return command
+}
+
+func up(ctx context.Context, config *serverConfig, s streams) error {
+	c, err := newControlPlane(ctx, config, s.err)
+	if err != nil {
+		return err
+	}
+	ingress, err := listen("ingress", config.ingress)
+	if err != nil {
+		return fmt.Errorf("%w", joinClose(err, c))
+	}
+	node, err := c.platform.EnsureNode(ctx, localNode)
+	if err != nil {
+		return joinClose(err, c)
+	}
+	local, err := c.localAgent(node, ingress)
+	if err != nil {
+		return joinClose(err, c)
+	}
+	return c.run(ctx, func(ctx context.Context) error {
+		group, ctx := errgroup.WithContext(ctx)
+		group.Go(func() error { return local.Run(ctx) })
+		group.Go(func() error { return c.announce(ctx, node.ID, s) })
+		return group.Wait()
+	})
+}
+
+func joinClose(err error, c *controlPlane) error {
+	if closed := c.close(); closed != nil {
+		c.log.Error("close", "error", closed)
+	}
+	return err
+}
+
+// localAgent is this machine's agent. It speaks the same protocol over loopback
+// as an agent elsewhere.
+func (c *controlPlane) localAgent(node models.Node, ingress net.Listener) (*agent.Agent, error) {
+	return agent.New(agent.Config{
+		NodeID: node.ID.String(), DataDir: filepath.Join(c.config.dataDir, "agent"),
+		ServerURL:  "http://" + local(c.config.http),
+		Token:      func(context.Context) (string, error) { return c.platform.AgentToken(node.ID) },
+		DockerHost: c.config.dockerHost, Listener: ingress, Version: version, Logger: c.log,
+	})
+}
+
+// announce says that a push would be accepted: the doors are open and the agent
+// has come.
+func (c *controlPlane) announce(ctx context.Context, node models.ID, s streams) error {
+	trouble := ""
+	err := c.fleet.Wait(ctx, func(view fleet.View) (bool, error) {
+		trouble = view.Trouble(node)
+		return view.Online(node), nil
+	})
+	if err != nil {
+		return nil // stopped before it was ready
+	}
+	if err := c.builder.Check(ctx); err != nil {
+		fmt.Fprintf(s.err, "warning: %s\n", err)
+	} else if trouble != "" {
+		fmt.Fprintf(s.err, "warning: %s\n", trouble)
+	}
+	fmt.Fprintf(s.err, "git    ssh://git@%s/APP.git\napi    http://%s\napps   %s\ntoken  %s\n",
+		reachable(c.config.ssh, c.config.domain), reachable(c.config.http, c.config.domain),
+		c.platform.Settings.URL("APP"), platform.TokenFile(c.config.dataDir))
+	fmt.Fprintln(s.out, "sky is ready")
+	return nil
+}
