@@ -44,7 +44,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 	fmt.Println("source:", strings.Join(strings.Fields(count), " "))
 	results := map[string][]result{}
 	for i := range b.runs {
-		for _, kind := range []string{"git", "sky"} { // in turn, so that drift hits both
+		for _, kind := range []string{"git", "git-strict", "sky"} { // in turn, so that drift hits both
 			r, err := b.measure(ctx, kind, fmt.Sprint(kind, i))
 			if err != nil {
 				return fmt.Errorf("measure %s: %w", kind, err)
@@ -52,7 +52,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 			results[kind] = append(results[kind], r)
 		}
 	}
-	show(results["git"], results["sky"])
+	show(results)
 	return nil
 }
 
@@ -125,8 +125,8 @@ func (b *bench) command(ctx context.Context, dir string, args ...string) *exec.C
 	return cmd
 }
 
-func show(stock, ours []result) {
-	fmt.Printf("%-22s %10s %10s %8s\n", "median of "+fmt.Sprint(len(ours)), "git", "sky", "ratio")
+func show(results map[string][]result) {
+	fmt.Printf("%-18s %8s %12s %8s %8s %8s\n", "median", "git", "git-strict", "sky", "÷ git", "÷ strict")
 	rows := []struct {
 		name string
 		of   func(result) float64
@@ -137,8 +137,8 @@ func show(stock, ours []result) {
 		{"server peak, MB", func(r result) float64 { return float64(r.memory) / 1024 }},
 	}
 	for _, row := range rows {
-		a, b := median(stock, row.of), median(ours, row.of)
-		fmt.Printf("%-22s %10.2f %10.2f %8.2f\n", row.name, a, b, b/a)
+		git, strict, sky := median(results["git"], row.of), median(results["git-strict"], row.of), median(results["sky"], row.of)
+		fmt.Printf("%-18s %8.2f %12.2f %8.2f %8.2f %8.2f\n", row.name, git, strict, sky, sky/git, sky/strict)
 	}
 }
 

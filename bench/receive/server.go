@@ -10,9 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/gliderlabs/ssh"
+	gossh "golang.org/x/crypto/ssh"
 
 	"github.com/skypanel/sky/gitserver"
 	"github.com/skypanel/sky/models"
@@ -61,23 +63,31 @@ func newServer(ctx context.Context, kind, dir string) (server, error) {
 	if out, err := exec.CommandContext(ctx, "git", "init", "-q", "--bare", repository).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("init: %w: %s", err, out)
 	}
-	return stock(repository, keys), nil
+	return stock(repository, keys, kind == "git-strict"), nil
 }
 
 // stock is the same SSH library in front of git receive-pack.
-func stock(repository string, keys []ssh.Signer) *ssh.Server {
-	return &ssh.Server{
-		HostSigners:      keys,
+// With strict, git checks objects and syncs files, as Sky always does.
+func stock(repository string, keys []gossh.Signer, strict bool) *ssh.Server {
+	options := []string{"-c", "gc.auto=0", "-c", "receive.autogc=false"}
+	if strict {
+		options = append(options, "-c", "receive.fsckObjects=true", "-c", "core.fsync=all")
+	}
+	server := &ssh.Server{
 		PublicKeyHandler: func(ssh.Context, ssh.PublicKey) bool { return true },
 		Handler: func(s ssh.Session) {
 			program := strings.TrimPrefix(s.Command()[0], "git-")
-			cmd := exec.CommandContext(s.Context(), "git", "-c", "receive.fsckObjects=true", "-c", "gc.auto=0", "-c", "receive.autogc=false", "-c", "core.fsync=all", program, repository)
+			cmd := exec.CommandContext(s.Context(), "git", append(slices.Clone(options), program, repository)...)
 			cmd.Stdin, cmd.Stdout, cmd.Stderr = s, s, s.Stderr()
 			if err := cmd.Run(); err != nil {
 				_ = s.Exit(1)
 			}
 		},
 	}
+	for _, key := range keys {
+		server.AddHostKey(key)
+	}
+	return server
 }
 
 // acceptAll is a platform that deploys nothing.
