@@ -12,8 +12,9 @@ import (
 
 const appPath = customerPrefix + "/applications/{app}"
 
-// named is a request about one App.
-type named struct {
+// AppInput is a request about one App. It is exported because huma reads only
+// exported embedded fields.
+type AppInput struct {
 	App string `path:"app" doc:"The app's name" maxLength:"40"`
 }
 
@@ -49,13 +50,13 @@ func (s *server) createApp(ctx context.Context, input *body[v1.NewApp]) (*body[v
 	return s.appAnswer(ctx, app, err)
 }
 
-func (s *server) getApp(ctx context.Context, input *named) (*body[v1.App], error) {
+func (s *server) getApp(ctx context.Context, input *AppInput) (*body[v1.App], error) {
 	app, err := s.Platform.App(ctx, actor(ctx), input.App)
 	return s.appAnswer(ctx, app, err)
 }
 
 func (s *server) changeApp(ctx context.Context, input *struct {
-	named
+	AppInput
 	Body v1.AppChange
 }) (*body[v1.App], error) {
 	app, err := s.Platform.ChangeApp(ctx, actor(ctx), input.App, platform.AppSettings(input.Body))
@@ -63,7 +64,7 @@ func (s *server) changeApp(ctx context.Context, input *struct {
 }
 
 func (s *server) destroyApp(ctx context.Context, input *struct {
-	named
+	AppInput
 	Confirm string `query:"confirm" doc:"Repeats the app's name"`
 }) (*struct{}, error) {
 	if err := s.Platform.DestroyApp(ctx, actor(ctx), input.App, input.Confirm); err != nil {
@@ -72,7 +73,7 @@ func (s *server) destroyApp(ctx context.Context, input *struct {
 	return nil, nil
 }
 
-func (s *server) listInstances(ctx context.Context, input *named) (*body[[]v1.Instance], error) {
+func (s *server) listInstances(ctx context.Context, input *AppInput) (*body[[]v1.Instance], error) {
 	app, err := s.Platform.App(ctx, actor(ctx), input.App)
 	if err != nil {
 		return nil, s.problem(ctx, err)

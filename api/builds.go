@@ -9,9 +9,9 @@ import (
 	"github.com/skypanel/sky/models"
 )
 
-// numbered is a request about one Build.
-type numbered struct {
-	named
+// BuildInput is a request about one Build.
+type BuildInput struct {
+	AppInput
 	Number int `path:"number" minimum:"0" doc:"The build's number; 0 is the newest"`
 }
 
@@ -21,7 +21,7 @@ func (s *server) builds(routes huma.API) {
 	huma.Register(routes, operation(http.MethodPost, appPath+"/builds/{number}/cancel", "cancel-build", "Cancel a build"), s.cancelBuild)
 }
 
-func (s *server) listBuilds(ctx context.Context, input *named) (*body[[]v1.Build], error) {
+func (s *server) listBuilds(ctx context.Context, input *AppInput) (*body[[]v1.Build], error) {
 	app, err := s.Platform.App(ctx, actor(ctx), input.App)
 	if err != nil {
 		return nil, s.problem(ctx, err)
@@ -30,14 +30,14 @@ func (s *server) listBuilds(ctx context.Context, input *named) (*body[[]v1.Build
 	return answer(ctx, s, each(builds, wireBuild), err)
 }
 
-func (s *server) getBuild(ctx context.Context, input *numbered) (*body[v1.Build], error) {
+func (s *server) getBuild(ctx context.Context, input *BuildInput) (*body[v1.Build], error) {
 	build, err := s.build(ctx, input)
 	wire := wireBuild(build)
 	wire.Dockerfile = build.Dockerfile
 	return answer(ctx, s, wire, err)
 }
 
-func (s *server) cancelBuild(ctx context.Context, input *numbered) (*body[v1.Build], error) {
+func (s *server) cancelBuild(ctx context.Context, input *BuildInput) (*body[v1.Build], error) {
 	app, err := s.Platform.App(ctx, actor(ctx), input.App)
 	if err != nil {
 		return nil, s.problem(ctx, err)
@@ -46,7 +46,7 @@ func (s *server) cancelBuild(ctx context.Context, input *numbered) (*body[v1.Bui
 	return answer(ctx, s, wireBuild(build), err)
 }
 
-func (s *server) build(ctx context.Context, input *numbered) (models.Build, error) {
+func (s *server) build(ctx context.Context, input *BuildInput) (models.Build, error) {
 	app, err := s.Platform.App(ctx, actor(ctx), input.App)
 	if err != nil {
 		return models.Build{}, err

@@ -10,8 +10,8 @@ import (
 	"github.com/skypanel/sky/platform/logs"
 )
 
-// resumable is a request for a log, from the start or behind a line.
-type resumable struct {
+// LogInput is a request for a log, from the start or behind a line.
+type LogInput struct {
 	Follow      bool  `query:"follow" doc:"Wait for more"`
 	LastEventID int64 `header:"Last-Event-ID" minimum:"0" doc:"Continue behind this line"`
 }
@@ -25,10 +25,10 @@ func (s *server) logs(routes huma.API) {
 }
 
 func (s *server) buildLog(ctx context.Context, input *struct {
-	numbered
-	resumable
+	BuildInput
+	LogInput
 }, send sse.Sender) {
-	build, err := s.build(ctx, &input.numbered)
+	build, err := s.build(ctx, &input.BuildInput)
 	if err != nil {
 		s.sendError(ctx, send, err)
 		return
@@ -40,8 +40,8 @@ func (s *server) buildLog(ctx context.Context, input *struct {
 }
 
 func (s *server) appLog(ctx context.Context, input *struct {
-	named
-	resumable
+	AppInput
+	LogInput
 	Lines int `query:"lines" minimum:"0" maximum:"10000" default:"100" doc:"How many of the last lines, without Last-Event-ID"`
 }, send sse.Sender) {
 	app, err := s.Platform.App(ctx, actor(ctx), input.App)

@@ -47,7 +47,7 @@ func (s *server) operations(routes huma.API) {
 	for _, verb := range []string{"restart", "stop", "start"} {
 		run := verbs[verb]
 		huma.Register(routes, operation(http.MethodPost, appPath+"/"+verb, verb+"-app", strings.ToUpper(verb[:1])+verb[1:]+" an app"),
-			func(ctx context.Context, input *named) (*body[v1.Outcome], error) {
+			func(ctx context.Context, input *AppInput) (*body[v1.Outcome], error) {
 				app, err := s.Platform.App(ctx, actor(ctx), input.App)
 				if err != nil {
 					return nil, s.problem(ctx, err)
@@ -59,7 +59,7 @@ func (s *server) operations(routes huma.API) {
 }
 
 func (s *server) scale(ctx context.Context, input *struct {
-	named
+	AppInput
 	Body v1.Scale
 }) (*body[v1.Outcome], error) {
 	app, err := s.Platform.App(ctx, actor(ctx), input.App)

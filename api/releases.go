@@ -16,7 +16,7 @@ func (s *server) releases(routes huma.API) {
 	huma.Register(routes, operation(http.MethodPatch, appPath+"/env", "change-env", "Set and unset environment variables"), s.changeEnv)
 }
 
-func (s *server) listReleases(ctx context.Context, input *named) (*body[[]v1.Release], error) {
+func (s *server) listReleases(ctx context.Context, input *AppInput) (*body[[]v1.Release], error) {
 	app, err := s.Platform.App(ctx, actor(ctx), input.App)
 	if err != nil {
 		return nil, s.problem(ctx, err)
@@ -42,7 +42,7 @@ func wireRelease(release models.Release, deployment models.Deployment) v1.Releas
 }
 
 func (s *server) rollback(ctx context.Context, input *struct {
-	named
+	AppInput
 	Body v1.Rollback
 }) (*body[v1.Outcome], error) {
 	app, err := s.Platform.App(ctx, actor(ctx), input.App)
@@ -61,7 +61,7 @@ func (s *server) rollback(ctx context.Context, input *struct {
 }
 
 func (s *server) getEnv(ctx context.Context, input *struct {
-	named
+	AppInput
 	Reveal bool `query:"reveal" doc:"Show the values; this is audited"`
 }) (*body[map[string]string], error) {
 	app, err := s.Platform.App(ctx, actor(ctx), input.App)
@@ -73,7 +73,7 @@ func (s *server) getEnv(ctx context.Context, input *struct {
 }
 
 func (s *server) changeEnv(ctx context.Context, input *struct {
-	named
+	AppInput
 	Body v1.EnvChange
 }) (*body[v1.Outcome], error) {
 	app, err := s.Platform.App(ctx, actor(ctx), input.App)

@@ -68,7 +68,7 @@ func otherPackageManager(src source, manifest packageJSON) error {
 
 func nodeVersion(src source, manifest packageJSON) (*Requirement, error) {
 	if wanted := manifest.Engines["node"]; wanted != "" {
-		return &Requirement{Type: "node", Constraint: wanted, Source: "engines.node in package.json"}, nil
+		return &Requirement{Type: "node", Constraint: wanted, Source: "engines.node"}, nil
 	}
 	for _, name := range []string{".nvmrc", ".node-version"} {
 		wanted, err := src.line(name)
@@ -88,7 +88,7 @@ func (a nodeApp) start(src source) (command []string, reason string) {
 		if a.manifest.Scripts["prestart"] != "" {
 			return []string{"npm", "start"}, "npm start, which runs prestart first"
 		}
-		return argv(script), "scripts.start in package.json"
+		return argv(script), "scripts.start"
 	}
 	if src.has(a.manifest.Main) {
 		return []string{"node", a.manifest.Main}, "main in package.json"
