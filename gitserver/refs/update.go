@@ -68,11 +68,6 @@ func (t *transaction) prepare(present []Ref, updates []*Update) {
 	for _, ref := range present {
 		t.names[ref.Name] = true
 	}
-	for _, u := range updates {
-		if u.Err == nil && u.deletes() {
-			delete(t.names, u.Name)
-		}
-	}
 	seen := map[string]bool{}
 	for _, u := range updates {
 		if u.Err != nil {
@@ -133,7 +128,8 @@ func (t *transaction) write(file *os.File, u *Update) error {
 	return nil
 }
 
-// checkNesting refuses refs/heads/a/b beside refs/heads/a.
+// checkNesting refuses refs/heads/a/b beside refs/heads/a, even when the latter
+// goes in the same transaction: both need one name on disk at once.
 func (t *transaction) checkNesting(name string) error {
 	for i := len("refs/"); i < len(name); i++ {
 		if name[i] == '/' && t.names[name[:i]] {
