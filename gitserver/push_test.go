@@ -3,6 +3,7 @@ package gitserver_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -224,4 +225,44 @@ func TestDoorsTellMissingAndForbiddenAppsAlike(t *testing.T) {
 		assert.Equal(t, missing, hide(f.gitFails(dir, "push", url("secret"), "main"), "secret"))
 		assert.Zero(t, f.receiver.received())
 	})
+}
+
+func TestHostileSubmodulesAreRefused(t *testing.T) { // B2
+	f := newFixture(t)
+	f.app("demo")
+	dir := f.work("w")
+	f.commit(dir, ".gitmodules", "[submodule \"a\"]\n\tpath = a\n\turl = -u./payload\n")
+	assert.Contains(t, f.gitFails(dir, "push", f.sshURL("demo"), "main"), "gitmodulesUrl")
+	assert.Zero(t, f.receiver.received())
+}
+
+func TestRefusedPackLeavesNothingAndTellsWhy(t *testing.T) {
+	for name, door := range map[string]func(*fixture) string{"ssh": func(f *fixture) string { return f.sshURL("demo") }, "http": func(f *fixture) string { return f.httpURL("demo") }} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, func(d *gitserver.Door) { d.Limits.Pack.ObjectBytes = 1 << 20 })
+			app, dir := f.app("demo"), f.work("w")
+			noise := make([]byte, 6<<20)
+			random := rand.New(rand.NewPCG(1, 2))
+			for i := range noise {
+				noise[i] = byte(random.Uint32())
+			}
+			f.commit(dir, "big", string(noise))
+			out := f.gitFails(dir, "push", door(f), "main")
+			assert.Contains(t, out, "limit exceeded: an object of 6291456 bytes, 1048576 are allowed")
+			packs, err := filepath.Glob(filepath.Join(f.bare(app), "objects/pack/*"))
+			require.NoError(t, err)
+			assert.Empty(t, packs)
+			f.sound(app)
+		})
+	}
+}
+
+func TestDifferentObjectFormatIsRefused(t *testing.T) {
+	f := newFixture(t)
+	f.app("demo")
+	dir := filepath.Join(f.dir, "sha256")
+	f.git(f.dir, "init", "-q", "--object-format=sha256", dir)
+	f.commit(dir, "a", "a")
+	f.gitFails(dir, "push", f.sshURL("demo"), "main")
+	assert.Zero(t, f.receiver.received())
 }
