@@ -59,7 +59,9 @@ func needDocker(t *testing.T) {
 	}
 }
 
-var buildTestImage = sync.OnceValue(func() error {
+var buildTestImage = sync.OnceValue(importTestImage)
+
+func importTestImage() error {
 	ctx := context.Background()
 	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	if err != nil {
@@ -81,7 +83,7 @@ var buildTestImage = sync.OnceValue(func() error {
 	defer progress.Close()
 	_, err = io.Copy(io.Discard, progress)
 	return err
-})
+}
 
 func testLayer() (io.Reader, error) {
 	dir, err := os.MkdirTemp("", "sky-testapp")

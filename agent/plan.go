@@ -26,6 +26,7 @@ const (
 	actProbe         actionKind = "probe"   // healthy or failed by asking it
 	actPromote       actionKind = "promote" // the durable mark
 	actRoute         actionKind = "route"
+	actPardon        actionKind = "pardon" // an end that may be the engine's
 	actFail          actionKind = "fail"
 	actStop          actionKind = "stop"
 	actRemove        actionKind = "remove"
@@ -58,6 +59,7 @@ type memory struct {
 	Epoch    int       // when its present run was started by us
 	Draining int       // targets that left the route and have requests
 	Cut      int
+	Pardoned bool   // its end was taken for the engine's once
 	Doom     string // why it is about to fail
 	Failure  *protocol.InstanceStatus
 	Seen     bool // its Restarts were counted before
@@ -156,10 +158,20 @@ func (v view) nextWanted(id string, m memory) action {
 // nextExited tells a failure that we saw from an end that may be the engine's
 // or the machine's doing: that one starts again.
 func (v view) nextExited(c container, m memory) action {
+	if !c.Promoted && m.Epoch == v.Epoch && stoppedFromOutside(c, m) && !m.Pardoned {
+		return action{Kind: actPardon, Container: c}
+	}
 	if !c.Promoted && m.Epoch == v.Epoch {
 		return action{Kind: actFail, Container: c, Reason: exitReason(c, m)}
 	}
 	return action{Kind: actStart, Container: c}
+}
+
+// stoppedFromOutside says whether a container ended as one does that is told
+// to: an engine that ends tells all of its own.
+func stoppedFromOutside(c container, m memory) bool {
+	const killed, terminated = 128 + 9, 128 + 15
+	return !c.OOM && !m.OOM && (c.ExitCode == 0 || c.ExitCode == killed || c.ExitCode == terminated)
 }
 
 // nextUnwanted leads an Instance out: drained, stopped, gone.

@@ -24,8 +24,12 @@ const (
 	healthDeadline = 60 * time.Second
 )
 
-// errUnhealthy wraps the reason why an Instance is not healthy.
-var errUnhealthy = errors.New("unhealthy")
+var (
+	// errUnhealthy wraps the reason why an Instance is not healthy.
+	errUnhealthy = errors.New("unhealthy")
+	// errEnded says that the container ended; plan says what that means.
+	errEnded = errors.New("the container ended")
+)
 
 // probe asks one Instance from outside whether it is healthy.
 type probe struct {
@@ -38,14 +42,17 @@ type probe struct {
 }
 
 // wait blocks until the container is healthy, and returns it as it was then.
-// It fails with errUnhealthy when it ended, or was not healthy in time; and
-// with ctx's error. While the engine is away it fails nothing.
+// It fails with errEnded when it ended, with errUnhealthy when it was not
+// healthy in time, and with ctx's error. While the engine is away it waits.
 func (p probe) wait(ctx context.Context, id string) (container, error) {
 	deadline := time.Now().Add(p.deadline())
 	for gap := firstProbe; ; gap = min(gap*3/2, lastProbe) {
 		c, err := p.engine.Inspect(ctx, id)
 		if errors.Is(err, errGone) || ctx.Err() != nil {
 			return c, errors.Join(err, ctx.Err())
+		}
+		if err == nil && c.State != runRunning {
+			return c, errEnded
 		}
 		if err == nil {
 			reason, done := p.ask(ctx, c)
@@ -83,8 +90,6 @@ func (p probe) deadline() time.Duration {
 // ask looks once. It is done when the reason is final; none is health.
 func (p probe) ask(ctx context.Context, c container) (reason string, done bool) {
 	switch {
-	case c.State != runRunning:
-		return exitReason(c, memory{}), true
 	case c.Health == "unhealthy":
 		return strings.TrimSuffix("its own health check failed: "+c.HealthOutput, ": "), !p.patient
 	case c.Health == "starting":

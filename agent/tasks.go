@@ -17,6 +17,7 @@ const (
 	firstRetry   = 250 * time.Millisecond
 	lastRetry    = 30 * time.Second
 	tailLines    = 20
+	pardonPause  = 2 * time.Second
 	tailWidth    = 1024
 	// drainLimit is for Instances without one.
 	drainLimit = 30 * time.Second
@@ -35,7 +36,7 @@ func (a *app) begin(ctx context.Context, next action) {
 	m.Busy = next.Kind
 	spec, epoch := m.Spec, int(a.agent.epoch.Load())
 	ctx, cancel := context.WithCancel(ctx)
-	if next.Kind == actPull || next.Kind == actProbe {
+	if next.Kind == actPull || next.Kind == actProbe || next.Kind == actPardon {
 		a.cancels[next.Instance] = cancel
 	}
 	task := a.task(next, spec, epoch)
@@ -73,6 +74,8 @@ func (a *app) task(next action, spec protocol.Instance, epoch int) func(context.
 		return func(ctx context.Context) (outcome, error) {
 			return func(m *memory) { m.Promoted = true }, engine.Promote(ctx, c.ID)
 		}
+	case actPardon:
+		return pardon
 	case actFail:
 		return func(ctx context.Context) (outcome, error) { return a.fail(ctx, next) }
 	case actStop:
@@ -95,8 +98,8 @@ func (a *app) probing(c container, spec protocol.Instance) func(context.Context)
 	}
 	return func(ctx context.Context) (outcome, error) {
 		healthy, err := p.wait(ctx, c.ID)
-		if c.Promoted && errors.Is(err, errUnhealthy) {
-			return nil, nil // Docker restarts it and counts: look again
+		if errors.Is(err, errEnded) {
+			return nil, nil
 		}
 		return func(m *memory) { m.Proven, m.Reason = healthy.StartedAt, "" }, err
 	}
@@ -186,6 +189,17 @@ func (a *app) fail(ctx context.Context, next action) (outcome, error) {
 		return nil, err
 	}
 	return func(m *memory) { m.Failure = &failure }, nil
+}
+
+// pardon waits until an engine that ends has ended, and has the container
+// start again, once.
+func pardon(ctx context.Context) (outcome, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(pardonPause):
+		return func(m *memory) { m.Pardoned, m.Epoch = true, 0 }, nil
+	}
 }
 
 // lastWords reads the container once more. Docker hears of a kill for want of
