@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,6 +17,7 @@ import (
 type bench struct {
 	commits int
 	runs    int
+	clone   bool
 	dir     string
 	self    string
 }
@@ -58,12 +60,13 @@ func (b *bench) run(ctx context.Context) (err error) {
 
 // result is one server's run.
 type result struct {
-	full, one time.Duration
-	cpu       time.Duration
-	memory    int64 // kB
+	full, one, clone time.Duration
+	cpu              time.Duration
+	memory           int64 // kB
 }
 
-// measure starts a server, pushes all but the last commit, then that one.
+// measure starts a server, pushes all but the last commit, then that one, and
+// with -clone clones everything back.
 func (b *bench) measure(ctx context.Context, kind, name string) (r result, err error) {
 	dir := filepath.Join(b.dir, name)
 	cmd := exec.CommandContext(ctx, b.self, "-serve", kind, "-dir", dir)
@@ -99,8 +102,14 @@ func (b *bench) push(ctx context.Context, address string) (r result, err error) 
 	if r.full, err = b.timed(ctx, url, "main~1:refs/heads/main"); err != nil {
 		return r, err
 	}
-	r.one, err = b.timed(ctx, url, "main:refs/heads/main")
-	return r, err
+	if r.one, err = b.timed(ctx, url, "main:refs/heads/main"); err != nil || !b.clone {
+		return r, err
+	}
+	copied := filepath.Join(b.dir, "copy.git")
+	start := time.Now()
+	_, err = b.git(ctx, b.dir, "clone", "-q", "--bare", url, copied)
+	r.clone = time.Since(start)
+	return r, errors.Join(err, os.RemoveAll(copied))
 }
 
 func (b *bench) timed(ctx context.Context, url, spec string) (time.Duration, error) {
@@ -133,6 +142,7 @@ func show(results map[string][]result) {
 	}{
 		{"full push, s", func(r result) float64 { return r.full.Seconds() }},
 		{"one commit, s", func(r result) float64 { return r.one.Seconds() }},
+		{"clone, s", func(r result) float64 { return r.clone.Seconds() }},
 		{"server CPU, s", func(r result) float64 { return r.cpu.Seconds() }},
 		{"server peak, MB", func(r result) float64 { return float64(r.memory) / 1024 }},
 	}

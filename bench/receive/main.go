@@ -22,6 +22,7 @@ func run() error {
 	dir := flag.String("dir", "", "the server's directory")
 	flag.IntVar(&b.commits, "commits", 14_000, "commits to make; each has about seven objects")
 	flag.IntVar(&b.runs, "runs", 3, "runs, of which the median counts")
+	flag.BoolVar(&b.clone, "clone", false, "clone back as well")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
