@@ -2,18 +2,17 @@ package store_test
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 
+	"github.com/skypanel/sky/internal/testenv"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/models/store"
 	"github.com/stretchr/testify/require"
 )
 
-// engines runs test on SQLite, and on PostgreSQL where SKY_TEST_POSTGRES names
-// an empty database.
+// engines runs test on SQLite and on a PostgreSQL of its own.
 func engines(t *testing.T, test func(t *testing.T, s *store.Store)) {
 	t.Run("sqlite", func(t *testing.T) {
 		s, err := store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "sky.db"))
@@ -21,12 +20,11 @@ func engines(t *testing.T, test func(t *testing.T, s *store.Store)) {
 		t.Cleanup(func() { require.NoError(t, s.Close()) })
 		test(t, s)
 	})
-	dsn := os.Getenv("SKY_TEST_POSTGRES")
-	if dsn == "" {
-		return
-	}
 	t.Run("postgres", func(t *testing.T) {
-		s, err := store.OpenPostgres(t.Context(), dsn)
+		if testing.Short() {
+			t.Skip("-short")
+		}
+		s, err := store.OpenPostgres(t.Context(), testenv.Postgres(t))
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, s.Close()) })
 		test(t, s)

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Installs Docker where it is missing and starts it where it does not run: with
+# systemd where there is one, else as a process of its own.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+answers() { docker version --format '{{.Server.Version}}'; }
+
+if answers >/dev/null 2>&1; then exit 0; fi
+command -v dockerd >/dev/null 2>&1 || need_packages docker.io iptables
+need_command docker docker.io
+if [ -d /run/systemd/system ]; then
+  say "starting Docker with systemd"
+  as_root systemctl enable --now docker
+else
+  say "starting dockerd; its output is in /var/log/dockerd.log"
+  as_root bash -c "exec setsid --fork dockerd --pidfile /run/sky-dockerd.pid --log-level warn >/var/log/dockerd.log 2>&1 </dev/null"
+fi
+wait_for 60 answers || { echo "Docker does not start; see /var/log/dockerd.log or journalctl -u docker" >&2; exit 1; }

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Runs the given packages' tests with the race detector, on real parts: git,
+# Docker, base images made from Debian packages, PostgreSQL.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+
+need_command gcc gcc
+need_command git git
+need_command ssh openssh-client
+need_command curl curl
+need_command mmdebstrap mmdebstrap
+need_command iptables iptables
+need_packages postgresql
+
+ca=$(extra_ca)
+say "base images"
+bin/sky stack ${ca:+--extra-ca "$ca"} node:22 python:3.11 static:1
+export SKY_TEST_CA=$ca SKY_TEST_DOCKER=required SKY_TEST_POSTGRES_BIN=${SKY_TEST_POSTGRES_BIN:-required}
+say "tests"
+CGO_ENABLED=1 go test -race -timeout 30m "$@"
