@@ -239,7 +239,7 @@ func (r *Repositories) verdict(app models.ID, move *refs.Update) error {
 	return &models.Error{Code: models.Internal, Message: "the ref could not be written", Cause: move.Err}
 }
 
-// Objects opens the App's objects for reading. The caller must Close them.
+// objects opens the App's objects for reading. The caller must Close them.
 func (r *Repositories) objects(app models.ID, quarantine ...string) (*objectdb.DB, error) {
 	if err := r.require(app); err != nil {
 		return nil, err
