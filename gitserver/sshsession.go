@@ -70,8 +70,10 @@ type sshSession struct {
 	done     chan struct{}
 }
 
+// handle answers a request before it starts a program: the end of a quick one
+// must not overtake the answer.
 func (s *sshSession) handle(ctx context.Context, request *gossh.Request) {
-	accepted := false
+	accepted, start := false, func() {}
 	switch {
 	case s.started:
 	case request.Type == "env":
@@ -80,15 +82,15 @@ func (s *sshSession) handle(ctx context.Context, request *gossh.Request) {
 		var exec struct{ Command string }
 		accepted = len(request.Payload) <= maxCommandSize && gossh.Unmarshal(request.Payload, &exec) == nil
 		if accepted {
-			s.start(ctx, exec.Command)
+			start = func() { s.start(ctx, exec.Command) }
 		}
 	case request.Type == "shell":
-		accepted = true
-		s.start(ctx, "")
+		accepted, start = true, func() { s.start(ctx, "") }
 	}
 	if request.WantReply {
 		_ = request.Reply(accepted, nil)
 	}
+	start()
 }
 
 func (s *sshSession) setEnv(payload []byte) bool {
