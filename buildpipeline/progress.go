@@ -134,7 +134,6 @@ func (p *progress) explain(ctx context.Context, err error) error {
 	for _, line := range p.tails[p.failed] {
 		p.log.Say("   %s", line)
 	}
-	p.log.Say("")
 	reason := "failed"
 	if match := exitCode.FindStringSubmatch(err.Error()); match != nil {
 		code, _ := strconv.Atoi(match[1])

@@ -209,17 +209,15 @@ func (p *Platform) Instances(ctx context.Context, app models.ID) ([]models.Insta
 	return p.Store.Instances(ctx, app)
 }
 
-// Candidates implements rollout.Store: the Nodes that may get Instances.
+// Candidates implements rollout.Store: the Nodes that may get Instances. Right
+// after Sky's start no agent has come yet, so it waits for one for a while.
 func (p *Platform) Candidates(ctx context.Context, app models.ID) ([]scheduler.Node, error) {
-	nodes, err := p.Store.Nodes(ctx)
+	nodes, err := p.onlineNodes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var candidates []scheduler.Node
+	candidates := make([]scheduler.Node, 0, len(nodes))
 	for _, node := range nodes {
-		if node.State != models.NodeOnline {
-			continue
-		}
 		instances, err := p.Store.InstancesOnNode(ctx, node.ID)
 		if err != nil {
 			return nil, err
@@ -228,6 +226,28 @@ func (p *Platform) Candidates(ctx context.Context, app models.ID) ([]scheduler.N
 		candidates = append(candidates, scheduler.Node{ID: node.ID, Instances: len(instances), OfApp: len(ofApp)})
 	}
 	return candidates, nil
+}
+
+func (p *Platform) onlineNodes(ctx context.Context) ([]models.Node, error) {
+	const patience = 30 * time.Second
+	nodes, err := p.Store.Nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var online []models.Node
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err = p.Fleet.Wait(limited, func(view rollout.View) (bool, error) {
+		online = slices.DeleteFunc(slices.Clone(nodes), func(node models.Node) bool {
+			closed := node.State == models.NodeCordoned || node.State == models.NodeRemoved
+			return closed || !view.Online(node.ID)
+		})
+		return len(online) > 0, nil
+	})
+	if err != nil && ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return online, nil
 }
 
 // Online implements fleet.Nodes.

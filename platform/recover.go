@@ -12,6 +12,9 @@ import (
 // recover takes up what a former process left: refs that do not say what is
 // live, Builds that wait or ran, Deployments that were rolling.
 func (p *Platform) recover(ctx context.Context) error {
+	if err := p.forgetLinks(ctx); err != nil {
+		return err
+	}
 	builds, err := p.interrupted(ctx)
 	if err != nil {
 		return err
@@ -94,6 +97,18 @@ func (p *Platform) alignRefs(ctx context.Context) error {
 			return err
 		}
 		p.warn("align deploy branch", app, p.alignRef(ctx, app, release))
+	}
+	return nil
+}
+
+// forgetLinks marks every node offline: no agent is linked to this process yet.
+func (p *Platform) forgetLinks(ctx context.Context) error {
+	nodes, err := p.Store.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, node := range nodes {
+		p.Offline(ctx, node.ID)
 	}
 	return nil
 }

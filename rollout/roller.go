@@ -214,7 +214,6 @@ func (r *Roller) tail(ctx context.Context, instances []models.Instance, log Log)
 			for _, line := range status.Tail {
 				log.Say("   %s", line)
 			}
-			log.Say("")
 			break
 		}
 		return true, nil

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/skypanel/sky/internal/testenv"
+)
+
+// TestMain lets the test binary be `sky` itself, so that transcripts run what
+// ships, with the race detector in it.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"sky": func() { os.Exit(run()) }})
+}
+
+// TestTranscripts plays testdata/script: real git, real ssh, real containers,
+// the real command line. See testdata/script/README.md for the commands.
+func TestTranscripts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short")
+	}
+	docker := testenv.Docker(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			s := &scene{env: env, dir: env.WorkDir}
+			env.Values[sceneKey{}] = s
+			env.Defer(func() { s.end(t, docker) })
+			return s.setup(t)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"up": cmdUp, "down": cmdDown, "web": cmdWeb, "eventually": cmdEventually,
+			"load": cmdLoad, "edit": cmdEdit, "containers": cmdContainers,
+			"push-start": cmdPushStart, "push-kill": cmdPushKill, "push-wait": cmdPushWait,
+		},
+		Condition: func(cond string) (bool, error) { return false, fmt.Errorf("no condition %q", cond) },
+	})
+}
+
+type sceneKey struct{}
+
+// scene is one transcript's Sky: its own data directory, ports and home.
+type scene struct {
+	env  *testscript.Env
+	dir  string
+	http string
+	ssh  string
+	web  string
+
+	server *exec.Cmd
+	pushes map[string]*push
+	load   *load
+}
+
+func sceneOf(ts *testscript.TestScript) *scene { return ts.Value(sceneKey{}).(*scene) }
+
+func (s *scene) data() string { return filepath.Join(s.dir, "data") }
+
+// setup makes a home with a key and a git identity. HOME is the work directory,
+// so nothing of the developer's leaks in.
+func (s *scene) setup(t *testing.T) error {
+	s.http, s.ssh, s.web = testenv.FreeAddr(t), testenv.FreeAddr(t), testenv.FreeAddr(t)
+	s.pushes = map[string]*push{}
+	key := filepath.Join(s.dir, "id_ed25519")
+	if output, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "me@test", "-f", key).CombinedOutput(); err != nil {
+		return fmt.Errorf("ssh-keygen: %w: %s", err, output)
+	}
+	stranger := filepath.Join(s.dir, "stranger")
+	if output, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", stranger).CombinedOutput(); err != nil {
+		return fmt.Errorf("ssh-keygen: %w: %s", err, output)
+	}
+	config := "[user]\nname = Tester\nemail = tester@example.invalid\n[init]\ndefaultBranch = main\n[advice]\npushUpdateRejected = false\n"
+	if err := os.WriteFile(filepath.Join(s.dir, ".gitconfig"), []byte(config), 0o600); err != nil {
+		return err
+	}
+	_, webPort, _ := net.SplitHostPort(s.web)
+	for name, value := range map[string]string{
+		"HOME": s.dir, "XDG_CONFIG_HOME": filepath.Join(s.dir, ".config"), "SKY_URL": "http://" + s.http,
+		"WEB_PORT": webPort, "SSH_ADDR": s.ssh, "HTTP_ADDR": s.http, "DATA": s.data(), "GIT_CONFIG_NOSYSTEM": "1",
+		"SSH_OPTIONS":     sshOptions(s.dir, key),
+		"GIT_SSH_COMMAND": "ssh " + sshOptions(s.dir, key),
+		"AS_STRANGER":     "ssh " + sshOptions(s.dir, stranger),
+	} {
+		s.env.Setenv(name, value)
+	}
+	return nil
+}
+
+func sshOptions(dir, key string) string {
+	return fmt.Sprintf("-i %s -o IdentitiesOnly=yes -o IdentityAgent=none -o StrictHostKeyChecking=no -o UserKnownHostsFile=%s -o LogLevel=ERROR",
+		key, filepath.Join(dir, "known_hosts"))
+}
+
+// name makes an app name of the transcript's own, so that images can be told
+// apart: APP in the environment.
+func (s *scene) app() string { return s.env.Getenv("APP") }
+
+// start runs `sky up` and returns when it is ready.
+func (s *scene) start(ts *testscript.TestScript, flags ...string) {
+	args := append([]string{
+		"up", "--data-dir", s.data(), "--http", s.http, "--ssh", s.ssh, "--ingress", s.web, "--log-level", "debug",
+	}, flags...)
+	if ca := os.Getenv("SKY_TEST_CA"); ca != "" {
+		args = append(args, "--extra-ca", ca)
+	}
+	program, err := exec.LookPath("sky")
+	ts.Check(err)
+	s.server = exec.Command(program, args...)
+	s.server.Env = append(os.Environ(), "HOME="+s.dir)
+	log, err := os.OpenFile(filepath.Join(s.dir, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	ts.Check(err)
+	s.server.Stderr = log
+	output, err := s.server.StdoutPipe()
+	ts.Check(err)
+	ts.Check(s.server.Start())
+	ts.Check(log.Close())
+	if !scanFor(output, "sky is ready") {
+		_ = s.server.Wait()
+		ts.Fatalf("sky up did not become ready:\n%s", ts.ReadFile(filepath.Join(s.dir, "server.log")))
+	}
+	token, err := os.ReadFile(filepath.Join(s.data(), "admin-token"))
+	ts.Check(err)
+	ts.Setenv("SKY_TOKEN", strings.TrimSpace(string(token)))
+}
+
+// end stops the scene's Sky and checks that destroying its apps leaves nothing.
+func (s *scene) end(t *testing.T, docker dockerClient) {
+	if s.server == nil {
+		return
+	}
+	ctx := context.Background()
+	for _, p := range s.pushes {
+		_ = p.command.Process.Kill()
+		_ = p.command.Wait()
+	}
+	if s.server.ProcessState == nil {
+		_ = s.server.Process.Kill()
+		_ = s.server.Wait()
+	}
+	if t.Failed() {
+		if text, err := os.ReadFile(filepath.Join(s.dir, "server.log")); err == nil {
+			t.Logf("server.log:\n%s", text)
+		}
+	}
+	for _, node := range nodesOf(s.data()) {
+		if err := testenv.RemoveNode(ctx, docker, node); err != nil {
+			t.Error(err)
+		}
+	}
+	if app := s.app(); app != "" {
+		if err := testenv.RemoveAppImages(ctx, docker, app); err != nil {
+			t.Error(err)
+		}
+	}
+}
