@@ -1,7 +1,7 @@
 package buildpacks
 
 import (
-	"fmt"
+	"encoding/json"
 	"strings"
 
 	"github.com/skypanel/sky/models"
@@ -17,7 +17,7 @@ type packageJSON struct {
 	Engines         map[string]string `json:"engines"`
 	Dependencies    map[string]string `json:"dependencies"`
 	DevDependencies map[string]string `json:"devDependencies"`
-	PackageManager  string            `json:"packageManager"`
+	Workspaces      json.RawMessage   `json:"workspaces"`
 }
 
 // nodeApp is a Node.js repository with what its plan depends on.
@@ -33,7 +33,7 @@ func detectNode(src source) (*Plan, error) {
 	if err != nil || !found {
 		return nil, err
 	}
-	if err := otherPackageManager(src, app.manifest); err != nil {
+	if err := otherPackageManager(src); err != nil {
 		return nil, err
 	}
 	app.lock = src.first("package-lock.json", "npm-shrinkwrap.json") != ""
@@ -57,9 +57,9 @@ func detectNode(src source) (*Plan, error) {
 }
 
 // otherPackageManager refuses what this buildpack would build wrongly.
-func otherPackageManager(src source, manifest packageJSON) error {
+func otherPackageManager(src source) error {
 	lock := src.first("pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb")
-	if lock == "" || src.has("package-lock.json") {
+	if lock == "" || src.first("package-lock.json", "npm-shrinkwrap.json") != "" {
 		return nil
 	}
 	return models.Errorf(models.Failed, "%s needs a package manager other than npm, which Sky cannot use yet", lock).
@@ -103,9 +103,20 @@ func (a nodeApp) hasDependencies() bool {
 	return len(a.manifest.Dependencies)+len(a.manifest.DevDependencies) > 0
 }
 
-// installsFromSource reports whether installing runs scripts of the app's own,
-// which may read any of its files.
+// installsFromSource reports whether installing needs more of the app than its
+// manifests: it runs scripts of the app's own, which may read and write any of
+// its files, or links packages that lie in the repository.
 func (a nodeApp) installsFromSource() bool {
+	if len(a.manifest.Workspaces) > 0 {
+		return true
+	}
+	for _, dependencies := range []map[string]string{a.manifest.Dependencies, a.manifest.DevDependencies} {
+		for _, from := range dependencies {
+			if strings.HasPrefix(from, "file:") || strings.HasPrefix(from, ".") {
+				return true
+			}
+		}
+	}
 	for _, script := range []string{"preinstall", "install", "postinstall", "prepare"} {
 		if a.manifest.Scripts[script] != "" {
 			return true
@@ -116,9 +127,16 @@ func (a nodeApp) installsFromSource() bool {
 
 func (a nodeApp) render(images Images) string {
 	file := render(images)
+	if a.installsFromSource() {
+		return a.renderWhole(file)
+	}
 	builds := a.manifest.Scripts["build"] != ""
 	if a.hasDependencies() {
-		a.install(file, builds)
+		a.install(file, "package.json"+a.otherManifests(), builds)
+	}
+	if builds && a.hasDependencies() {
+		file.line("\nFROM dependencies AS pruned")
+		file.run(npmPrune, cache("npm", npmCache))
 	}
 	if builds {
 		a.build(file)
@@ -137,17 +155,44 @@ func (a nodeApp) render(images Images) string {
 	} else {
 		file.line("COPY . ./")
 	}
-	return file.last("NODE_ENV=production", "PATH=/app/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+	return lastNode(file)
 }
 
-const npmCache = "/cache/npm"
+// renderWhole builds in one line of stages, with all of the app's files in each:
+// what install scripts write beside node_modules is part of the app, and they
+// may use tools that are dev dependencies.
+func (a nodeApp) renderWhole(file *dockerfile) string {
+	a.install(file, ".", true)
+	stage := "dependencies"
+	if a.manifest.Scripts["build"] != "" {
+		file.line("\nFROM dependencies AS build")
+		file.run(npmBuild, cache("npm", npmCache))
+		stage = "build"
+	}
+	file.line("\nFROM %s AS pruned", stage)
+	file.run(npmPrune, cache("npm", npmCache))
+	file.line("\nFROM %s", file.images.Run)
+	file.line("WORKDIR /app")
+	file.line("COPY --from=pruned /app ./")
+	return lastNode(file)
+}
 
-// install puts the dependencies into a stage of their own: as long as the
-// manifests do not change, it is not run again.
-func (a nodeApp) install(file *dockerfile, keepDev bool) {
+func lastNode(file *dockerfile) string {
+	return file.last("NODE_ENV=production", "PATH=/app/node_modules/.bin:"+systemPath)
+}
+
+const (
+	npmCache = "/cache/npm"
+	npmPrune = "npm prune --omit=dev --ignore-scripts --no-audit --no-fund --cache " + npmCache
+	npmBuild = "npm run build --cache " + npmCache
+)
+
+// install puts the dependencies into a stage of their own: as long as files do
+// not change, it is not run again.
+func (a nodeApp) install(file *dockerfile, files string, keepDev bool) {
 	file.from(file.images.Build, "dependencies")
 	file.line("WORKDIR /app")
-	file.line("COPY %s ./", a.manifests())
+	file.line("COPY %s ./", files)
 	command := "npm install"
 	if a.lock {
 		command = "npm ci"
@@ -157,25 +202,18 @@ func (a nodeApp) install(file *dockerfile, keepDev bool) {
 		command += " --omit=dev"
 	}
 	file.run(command+" && mkdir -p node_modules", cache("npm", npmCache))
-	if keepDev {
-		file.line("\nFROM dependencies AS pruned")
-		file.run("npm prune --omit=dev --no-audit --no-fund --cache "+npmCache, cache("npm", npmCache))
-	}
 }
 
-// manifests are the files that installing depends on.
-func (a nodeApp) manifests() string {
-	if a.installsFromSource() {
-		return "."
-	}
-	files := []string{"package.json"}
+// otherManifests are the files beside package.json that installing depends on.
+func (a nodeApp) otherManifests() string {
+	files := ""
 	if a.lock {
-		files = append(files, "package-lock.jso[n]", "npm-shrinkwrap.jso[n]")
+		files = " package-lock.jso[n] npm-shrinkwrap.jso[n]"
 	}
 	if a.npmrc {
-		files = append(files, ".npmrc")
+		files += " .npmrc"
 	}
-	return strings.Join(files, " ")
+	return files
 }
 
 // build runs the build script with all dependencies bound in, so that they
@@ -188,5 +226,5 @@ func (a nodeApp) build(file *dockerfile) {
 	if a.hasDependencies() {
 		mounts = append(mounts, "--mount=type=bind,from=dependencies,source=/app/node_modules,target=/app/node_modules,rw")
 	}
-	file.run(fmt.Sprintf("npm run build --cache %s", npmCache), append(mounts, cache("npm", npmCache))...)
+	file.run(npmBuild, append(mounts, cache("npm", npmCache))...)
 }

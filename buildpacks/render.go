@@ -9,6 +9,9 @@ import (
 // it.
 const appUser = "10001:10001"
 
+// systemPath is the PATH of a Debian image; an app's own directories come first.
+const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 // dockerfile collects the lines of a Dockerfile.
 type dockerfile struct {
 	strings.Builder
