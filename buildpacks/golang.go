@@ -1,9 +1,13 @@
 package buildpacks
 
 import (
-	"bufio"
+	"go/build"
+	"go/parser"
+	"go/token"
+	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 
@@ -29,9 +33,11 @@ func detectGo(src source) (*Plan, error) {
 			WithRemedy("run `go mod tidy` and commit what it writes")
 	}
 	app := goApp{module: file.Module.Mod.Path}
-	if app.mains, err = mainPackages(src); err != nil {
+	mains, err := mainPackages(src)
+	if err != nil {
 		return nil, err
 	}
+	app.mains = app.distinct(mains)
 	plan := &Plan{
 		Language: "Go", Reasons: []string{"go.mod"}, Port: defaultPort,
 		Need: &Requirement{Type: "go"}, Render: app.render, Processes: models.Processes{},
@@ -81,6 +87,18 @@ func (a goApp) binary(dir string) string {
 	return name
 }
 
+// distinct leaves out main packages whose binary would overwrite an earlier
+// one's.
+func (a goApp) distinct(mains []string) []string {
+	taken := map[string]bool{}
+	return slices.DeleteFunc(mains, func(dir string) bool {
+		name := a.binary(dir)
+		before := taken[name]
+		taken[name] = true
+		return before
+	})
+}
+
 // mainPackages lists the root and the directories under cmd/ that hold package
 // main, the root first.
 func mainPackages(src source) ([]string, error) {
@@ -109,6 +127,7 @@ func mainPackages(src source) ([]string, error) {
 }
 
 func holdsMain(src source, dir string) (bool, error) {
+	linux := onLinux(src)
 	files, err := fs.Glob(src.files, path.Join(dir, "*.go"))
 	if err != nil {
 		return false, models.Errorf(models.Internal, "list Go files: %w", err)
@@ -121,24 +140,30 @@ func holdsMain(src source, dir string) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if packageClause(text) == "main" && !strings.Contains(text, "//go:build ignore") {
+		included, err := linux.MatchFile(dir, path.Base(name))
+		if err == nil && included && packageClause(text) == "main" {
 			return true, nil
 		}
 	}
 	return false, nil
 }
 
-// packageClause returns the name in the first line that begins with "package".
+// onLinux answers which files of src the go command compiles in our build stage:
+// build constraints and names such as x_windows.go leave some out.
+func onLinux(src source) build.Context {
+	linux := build.Default
+	linux.GOOS, linux.CgoEnabled, linux.BuildTags = "linux", false, nil
+	linux.OpenFile = func(name string) (io.ReadCloser, error) { return src.files.Open(name) }
+	return linux
+}
+
+// packageClause returns the name of the file's package, or "".
 func packageClause(text string) string {
-	scanner := bufio.NewScanner(strings.NewReader(text))
-	scanner.Buffer(nil, maxManifest)
-	for scanner.Scan() {
-		if name, ok := strings.CutPrefix(scanner.Text(), "package "); ok {
-			name, _, _ = strings.Cut(name, "//")
-			return strings.TrimSpace(name)
-		}
+	file, err := parser.ParseFile(token.NewFileSet(), "", text, parser.PackageClauseOnly)
+	if err != nil {
+		return ""
 	}
-	return ""
+	return file.Name.Name
 }
 
 func (a goApp) render(images Images) string {
@@ -164,5 +189,5 @@ func (a goApp) render(images Images) string {
 	file.line("WORKDIR /app")
 	file.line("COPY . ./")
 	file.line("COPY --from=build /out ./")
-	return file.last()
+	return file.last("PATH=/app/bin:" + systemPath)
 }
