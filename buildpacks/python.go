@@ -107,14 +107,14 @@ func (a pythonApp) installsFromSource() bool {
 	if a.requirements == "" {
 		return true
 	}
-	for line := range strings.Lines(a.requirements) {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "-") || strings.HasPrefix(line, ".") || strings.HasPrefix(line, "file:") {
-			return true
-		}
-	}
-	return false
+	return localRequirement.MatchString(a.requirements)
 }
+
+// localRequirement matches a line of a requirements file that names another
+// file: an option that includes one, or a path (pip's "Requirements File
+// Format").
+var localRequirement = regexp.MustCompile(
+	`(?m)^\s*(-[rcef]\b|--(requirement|constraint|editable|find-links)\b|\.|/|file:|[^#\n]*@\s*file:)`)
 
 func (a pythonApp) render(images Images) string {
 	file := render(images)
@@ -139,5 +139,5 @@ func (a pythonApp) render(images Images) string {
 	file.line("COPY --from=dependencies /venv /venv")
 	file.line("COPY . ./")
 	return file.last("PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1",
-		"PATH=/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+		"PATH=/venv/bin:"+systemPath)
 }
