@@ -1,6 +1,7 @@
 package buildpacks
 
 import (
+	"encoding/json"
 	"strings"
 
 	"github.com/skypanel/sky/models"
@@ -9,8 +10,9 @@ import (
 // composerJSON is what we read of Composer's manifest, as getcomposer.org
 // describes its schema.
 type composerJSON struct {
-	Require map[string]string `json:"require"`
-	Config  struct {
+	Require  map[string]string `json:"require"`
+	Autoload json.RawMessage   `json:"autoload"`
+	Config   struct {
 		Platform map[string]string `json:"platform"`
 	} `json:"config"`
 }
@@ -44,8 +46,12 @@ func detectPHP(src source) (*Plan, error) {
 	return plan, nil
 }
 
-// installs reports whether anything but PHP and its extensions is required.
+// installs reports whether Composer has anything to do: packages beside PHP and
+// its extensions, or an autoloader for the app's own classes.
 func installs(manifest composerJSON) bool {
+	if len(manifest.Autoload) > 0 {
+		return true
+	}
 	for name := range manifest.Require {
 		if strings.Contains(name, "/") {
 			return true
