@@ -37,21 +37,48 @@ func detectDockerfile(src source) (*Plan, error) {
 	return plan, nil
 }
 
-// exposedPort returns the first port of the last stage's EXPOSE, or 0.
+// exposedPort returns the first TCP port of the last stage's EXPOSE, or of the
+// stage's that it begins from, or 0.
 func exposedPort(file *parser.Node) int {
-	port := 0
+	port, stage := 0, ""
+	ports := map[string]int{}
 	for _, node := range file.Children {
 		switch strings.ToLower(node.Value) {
 		case "from":
-			port = 0
+			base, name := fromWords(node)
+			port, stage = ports[base], name
+			ports[stage] = port
 		case "expose":
-			if port == 0 && node.Next != nil {
-				number, _, _ := strings.Cut(node.Next.Value, "/")
-				port, _ = strconv.Atoi(number)
+			if port == 0 {
+				port = firstPort(node)
 			}
+			ports[stage] = port
 		}
 	}
 	return port
+}
+
+// fromWords returns what a FROM begins from and what it names its stage.
+func fromWords(node *parser.Node) (base, name string) {
+	var words []string
+	for word := node.Next; word != nil; word = word.Next {
+		words = append(words, strings.ToLower(word.Value))
+	}
+	if len(words) == 3 && words[1] == "as" {
+		name = words[2]
+	}
+	return strings.Join(words[:min(1, len(words))], ""), name
+}
+
+func firstPort(node *parser.Node) int {
+	for word := node.Next; word != nil; word = word.Next {
+		number, protocol, _ := strings.Cut(word.Value, "/")
+		port, err := strconv.ParseUint(number, 10, 16)
+		if err == nil && !strings.EqualFold(protocol, "udp") {
+			return int(port)
+		}
+	}
+	return 0
 }
 
 // MountCA adds the mount of a private certificate authority to every RUN of a
