@@ -95,6 +95,9 @@ func Detect(files fs.FS, wanted string) (*Plan, error) {
 		}
 		if plan != nil {
 			plan.Buildpack = pack.name
+			if found, right := misspelling(src); found != "" {
+				plan.Reasons = append(plan.Reasons, "did you mean "+right+"? The repository has "+found)
+			}
 			return complete(plan, procfile)
 		}
 	}
@@ -137,12 +140,32 @@ func sortedKeys(processes models.Processes) []string {
 	return names
 }
 
-// misspelt maps names that people type to the ones that tools look for.
+// misspelt maps names that people type, in lower case, to the ones that tools
+// look for.
 var misspelt = map[string]string{
 	"requirments.txt": "requirements.txt", "requirement.txt": "requirements.txt", "requirements.text": "requirements.txt",
 	"packages.json": "package.json", "procfile": "Procfile", "procfile.txt": "Procfile",
 	"dockerfile": "Dockerfile", "dockerfile.txt": "Dockerfile", "composer.jason": "composer.json",
 	"index.htm": "index.html", "go.mods": "go.mod",
+	// The right name in the wrong case, which passes on macOS and Windows.
+	"requirements.txt": "requirements.txt", "package.json": "package.json", "composer.json": "composer.json",
+	"go.mod": "go.mod", "index.html": "index.html", "index.php": "index.php", "pyproject.toml": "pyproject.toml",
+}
+
+// misspelling returns a file of the root whose name is nearly one that tools
+// look for, and that name, where the file of that name is missing.
+func misspelling(src source) (found, right string) {
+	entries, err := fs.ReadDir(src.files, ".")
+	if err != nil {
+		return "", ""
+	}
+	for _, entry := range entries {
+		right, ok := misspelt[strings.ToLower(entry.Name())]
+		if ok && entry.Type().IsRegular() && entry.Name() != right && !src.has(right) {
+			return entry.Name(), right
+		}
+	}
+	return "", ""
 }
 
 func unrecognised(src source) error {
@@ -156,11 +179,8 @@ func unrecognised(src source) error {
 	if len(entries) == 0 {
 		return models.Errorf(models.Failed, "the commit holds no files").WithRemedy("commit your app and push again")
 	}
-	for _, entry := range entries {
-		right, ok := misspelt[strings.ToLower(entry.Name())]
-		if ok && entry.Name() != right {
-			return err.WithRemedy("did you mean %s? The repository has %s", right, entry.Name())
-		}
+	if found, right := misspelling(src); found != "" {
+		return err.WithRemedy("did you mean %s? The repository has %s", right, found)
 	}
 	if nested := nestedManifest(src, entries); nested != "" {
 		return err.WithRemedy("found %s: push that directory as a repository of its own", nested)

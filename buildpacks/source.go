@@ -47,8 +47,11 @@ func (s source) read(name string) (string, bool, error) {
 	if err != nil {
 		return "", false, models.Errorf(models.Internal, "read %s: %w", name, err)
 	}
-	return string(text), true, nil
+	return strings.TrimPrefix(string(text), byteOrderMark), true, nil
 }
+
+// byteOrderMark begins text files of some Windows editors.
+const byteOrderMark = "\ufeff"
 
 // line returns the first line of a file that says something: comments and blank
 // lines are skipped.
@@ -72,9 +75,15 @@ func (s source) readJSON(name string, into any) (bool, error) {
 	if err != nil || !ok {
 		return false, err
 	}
-	if err := json.Unmarshal([]byte(text), into); err != nil {
+	err = json.Unmarshal([]byte(text), into)
+	var mismatch *json.UnmarshalTypeError
+	if errors.As(err, &mismatch) {
+		return false, models.Errorf(models.Failed, "%s: %s must not be a JSON %s", name, mismatch.Field, mismatch.Value).WithField(name).
+			WithRemedy("write it as the tool's documentation has it")
+	}
+	if err != nil {
 		return false, models.Errorf(models.Failed, "%s is not valid JSON: %s", name, err).
-			WithRemedy("fix the file; `git diff HEAD~1 -- %s` shows the last change", name)
+			WithRemedy("fix the file; `git diff HEAD~1 -- %s` shows the last change", name).WithField(name)
 	}
 	return true, nil
 }
