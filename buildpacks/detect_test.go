@@ -1,0 +1,147 @@
+package buildpacks
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/skypanel/sky/models"
+	"github.com/stretchr/testify/require"
+)
+
+// TestRefusals are the repositories that cannot be built, with the words that
+// their owner needs.
+func TestRefusals(t *testing.T) {
+	for name, test := range map[string]struct {
+		files   repo
+		message string
+		remedy  string
+	}{
+		"nothing":            {repo{}, "the commit holds no files", "commit your app"},
+		"unknown":            {repo{"README.md": "hi"}, "no runtime recognised", "looked for Dockerfile"},
+		"misspelt":           {repo{"packages.json": "{}"}, "no runtime recognised", "did you mean package.json? The repository has packages.json"},
+		"wrong case":         {repo{"Requirements.TXT": ""}, "no runtime recognised", "did you mean requirements.txt?"},
+		"nested":             {repo{"backend/go.mod": "module x"}, "no runtime recognised", "found backend/go.mod: push that directory"},
+		"pnpm":               {repo{"package.json": "{}", "pnpm-lock.yaml": ""}, "pnpm-lock.yaml needs a package manager other than npm", "package-lock.json"},
+		"yarn":               {repo{"package.json": "{}", "yarn.lock": ""}, "yarn.lock needs a package manager", "package-lock.json"},
+		"bad JSON":           {repo{"package.json": "{,}"}, "package.json is not valid JSON", "git diff"},
+		"engines as a list":  {repo{"package.json": `{"engines": ["node"]}`}, "package.json: engines must not be a JSON array", "documentation"},
+		"no start":           {repo{"package.json": "{}"}, "Node.js was recognised, but not how to start it", "Procfile"},
+		"poetry":             {repo{"pyproject.toml": "", "poetry.lock": ""}, "poetry.lock needs a package manager other than pip", "requirements.txt"},
+		"pipenv":             {repo{"Pipfile": ""}, "Pipfile needs a package manager", "requirements.txt"},
+		"library":            {repo{"requirements.txt": "flask"}, "Python was recognised, but not how to start it", "Procfile"},
+		"go without main":    {repo{"go.mod": "module x", "x.go": "package x"}, "no main package in the root or under cmd/", "Dockerfile"},
+		"go ambiguous":       {repo{"go.mod": "module x", "cmd/a/m.go": goMain, "cmd/b/m.go": goMain}, "several main packages: cmd/a, cmd/b", "web: bin/a"},
+		"go.mod damaged":     {repo{"go.mod": "modul x", "main.go": goMain}, "go.mod cannot be read", "go mod tidy"},
+		"Dockerfile damaged": {repo{"Dockerfile": "FROM a\nRUN <<EOF\n"}, "Dockerfile: unterminated heredoc", "fix that line"},
+		"Dockerfile empty":   {repo{"Dockerfile": "# nothing\n"}, "Dockerfile: file with no instructions", "fix that line"},
+		"conflict":           {repo{"index.html": "", "Procfile": "<<<<<<< HEAD\nweb: a\n=======\n"}, "Procfile line 1: a merge conflict was committed", "type: command"},
+		"no colon":           {repo{"index.html": "", "Procfile": "# mine\nweb node a.js\n"}, `Procfile line 2: there is no colon in "web node a.js"`, "type: command"},
+		"twice":              {repo{"index.html": "", "Procfile": "web: a\n\nweb: b\n"}, "Procfile line 3: web appears twice", "type: command"},
+		"no command":         {repo{"index.html": "", "Procfile": "web:\n"}, "Procfile line 1: web has no command", "type: command"},
+		"bad type":           {repo{"index.html": "", "Procfile": "1web: a\n"}, `Procfile line 1: "1web" cannot name a process type`, "type: command"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Detect(test.files.fs(), "")
+			refused := models.AsError(err)
+			require.NotNil(t, refused, "%v", err)
+			require.Equal(t, models.Failed, refused.Code)
+			require.Contains(t, refused.Message, test.message)
+			require.Contains(t, refused.Remedy, test.remedy)
+		})
+	}
+}
+
+func TestForcedBuildpack(t *testing.T) {
+	both := repo{"package.json": "{}", "server.js": nodeMain, "index.html": "", "Dockerfile": "FROM a\n"}
+	for wanted, language := range map[string]string{"": "Dockerfile", "node": "Node.js", "static": "Static site"} {
+		plan, err := Detect(both.fs(), wanted)
+		require.NoError(t, err)
+		require.Equal(t, language, plan.Language)
+	}
+	_, err := Detect(both.fs(), "cobol")
+	require.True(t, models.IsCode(err, models.Invalid))
+	require.Contains(t, models.AsError(err).Remedy, strings.Join(Names(), ", "))
+	_, err = Detect(both.fs(), "go")
+	require.True(t, models.IsCode(err, models.Failed))
+}
+
+func TestVersions(t *testing.T) {
+	for name, test := range map[string]struct {
+		files repo
+		want  Requirement
+	}{
+		"node default":    {repo{"package.json": "{}"}, Requirement{Type: "node"}},
+		"engines":         {repo{"package.json": `{"engines": {"node": ">=20 <23"}}`, ".nvmrc": "18"}, Requirement{"node", ">=20 <23", "engines.node"}},
+		".nvmrc":          {repo{"package.json": "{}", ".nvmrc": "# ours\n\nv20.11.0\n"}, Requirement{"node", "20.11.0", ".nvmrc"}},
+		".nvmrc lts":      {repo{"package.json": "{}", ".nvmrc": "lts/iron"}, Requirement{"node", "lts/iron", ".nvmrc"}},
+		".node-version":   {repo{"package.json": "{}", ".node-version": "22"}, Requirement{"node", "22", ".node-version"}},
+		"Windows editor":  {repo{"package.json": "\ufeff{\"engines\": {\"node\": \"22\"}}\r\n"}, Requirement{"node", "22", "engines.node"}},
+		"go line":         {repo{"go.mod": "module x\ngo 1.24.1\n", "m.go": goMain}, Requirement{"go", ">=1.24", "go line in go.mod"}},
+		".python-version": {repo{"main.py": "", ".python-version": "3.12.1\n"}, Requirement{"python", "~3.12", ".python-version"}},
+		"runtime.txt":     {repo{"main.py": "", "runtime.txt": "python-3.11.9"}, Requirement{"python", "~3.11", "runtime.txt"}},
+		"php platform":    {repo{"composer.json": `{"config": {"platform": {"php": "8.2.7"}}, "require": {"php": "^8"}}`}, Requirement{"php", "~8.2", "config.platform.php in composer.json"}},
+		"php require":     {repo{"composer.json": `{"require": {"php": "^8"}}`}, Requirement{"php", "^8", "require.php in composer.json"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.files["Procfile"] = "web: start"
+			plan, err := Detect(test.files.fs(), "")
+			require.NoError(t, err)
+			require.Equal(t, test.want, *plan.Need)
+		})
+	}
+}
+
+func TestGoMains(t *testing.T) {
+	for name, test := range map[string]struct {
+		files repo
+		mains []string
+	}{
+		"constraint":    {repo{"main.go": "//go:build mage\n\npackage main\n", "cmd/a/m.go": goMain}, []string{"cmd/a"}},
+		"other system":  {repo{"main_windows.go": goMain, "cmd/a/m.go": goMain}, []string{"cmd/a"}},
+		"tests":         {repo{"main_test.go": goMain, "cmd/a/m.go": goMain}, []string{"cmd/a"}},
+		"comment":       {repo{"doc.go": "/*\npackage main of sorts\n*/\npackage x\n", "cmd/a/m.go": goMain}, []string{"cmd/a"}},
+		"quoted ignore": {repo{"main.go": "package main\n\nconst a = \"//go:build ignore\"\n"}, []string{"."}},
+		"same binary":   {repo{"main.go": goMain, "cmd/hello/m.go": goMain, "cmd/b/m.go": goMain}, []string{".", "cmd/b"}},
+		"cmd itself":    {repo{"cmd/main.go": goMain}, []string{"cmd"}},
+		"root first":    {repo{"cmd/a/m.go": goMain, "x.go": goMain}, []string{".", "cmd/a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			mains, err := mainPackages(source{test.files.fs()})
+			require.NoError(t, err)
+			require.Equal(t, test.mains, goApp{module: "example.com/hello"}.distinct(mains))
+		})
+	}
+}
+
+// TestHints shows that a misspelt file is told of even where an app was
+// recognised without it.
+func TestHints(t *testing.T) {
+	plan, err := Detect(repo{"app.py": "", "requirments.txt": "flask"}.fs(), "")
+	require.NoError(t, err)
+	require.Contains(t, plan.Reasons, "did you mean requirements.txt? The repository has requirments.txt")
+}
+
+func TestWorkersNeedNoWeb(t *testing.T) {
+	plan, err := Detect(repo{"requirements.txt": "redis", "work.py": "", "Procfile": "\ufeffworker: python work.py\r\n"}.fs(), "")
+	require.NoError(t, err)
+	require.Equal(t, models.Processes{"worker": {"python", "work.py"}}, plan.Processes)
+}
+
+func TestUses(t *testing.T) {
+	for text, want := range map[string]bool{
+		"flask": true, "Flask==3.1": true, "flask[async] ; python_version > '3'": true, "  flask>=2": true,
+		"flask-login": false, "my-flask": false, "# flask": true, // a comment is taken at its word
+	} {
+		require.Equal(t, want, pythonApp{requirements: text}.uses("flask"), text)
+	}
+}
+
+func TestLocalRequirements(t *testing.T) {
+	for text, want := range map[string]bool{
+		"flask\n": false, "-r base.txt\n": true, "-e .\n": true, "./lib\n": true, "lib @ file:./lib\n": true,
+		"--constraint c.txt\n": true, "--extra-index-url https://x\n": false, "a==1 \\\n    --hash=sha256:0\n": false,
+		"a @ git+https://x/y.git\n": false, "--requirement more.txt\n": true,
+	} {
+		require.Equal(t, want, pythonApp{requirements: text}.installsFromSource(), text)
+	}
+}

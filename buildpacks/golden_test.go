@@ -1,0 +1,174 @@
+package buildpacks
+
+import (
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/skypanel/sky/models"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// repo is a commit's files, by name.
+type repo map[string]string
+
+func (r repo) fs() fs.FS {
+	files := fstest.MapFS{}
+	for name, text := range r {
+		files[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
+	}
+	return files
+}
+
+const (
+	nodeMain  = `console.log("hello")`
+	goMain    = "package main\n\nfunc main() {}\n"
+	flaskMain = "from flask import Flask\napp = Flask(__name__)\n"
+)
+
+// TestGoldenDockerfiles holds every kind of repository against the Dockerfile
+// that we want for it. `go test ./buildpacks -update` writes them anew.
+func TestGoldenDockerfiles(t *testing.T) {
+	for name, test := range map[string]struct {
+		files   repo
+		images  Images
+		web     []string
+		reasons string
+	}{
+		"node-no-dependencies": {
+			files: repo{"package.json": `{"main": "main.js"}`, "main.js": nodeMain},
+			web:   []string{"node", "main.js"}, reasons: "package.json; start: main in package.json",
+		},
+		"node-locked": {
+			files: repo{
+				"package.json":      `{"scripts": {"start": "node server.js"}, "dependencies": {"express": "4"}, "engines": {"node": "22"}}`,
+				"package-lock.json": "{}", ".npmrc": "fund=false", "server.js": nodeMain,
+			},
+			web: []string{"node", "server.js"}, reasons: "package.json; start: scripts.start",
+		},
+		"node-unlocked": {
+			files:   repo{"package.json": `{"dependencies": {"express": "4"}}`, "server.js": nodeMain},
+			web:     []string{"node", "server.js"},
+			reasons: "package.json; no package-lock.json: versions may change between builds; start: server.js",
+		},
+		"node-build": {
+			files: repo{
+				"package.json":      `{"scripts": {"start": "node dist/main.js", "build": "tsc"}, "devDependencies": {"typescript": "5"}}`,
+				"package-lock.json": "{}",
+			},
+			web: []string{"node", "dist/main.js"}, reasons: "package.json; start: scripts.start",
+		},
+		"node-build-no-dependencies": {
+			files: repo{"package.json": `{"scripts": {"start": "node out.js", "build": "cp in.js out.js"}}`},
+			web:   []string{"node", "out.js"}, reasons: "package.json; start: scripts.start",
+		},
+		"node-postinstall": {
+			files: repo{
+				"package.json":      `{"scripts": {"prestart": "echo", "start": "node .", "postinstall": "node make.js"}, "dependencies": {"a": "1"}}`,
+				"package-lock.json": "{}",
+			},
+			web: []string{"npm", "start"}, reasons: "package.json; start: npm start, which runs prestart first",
+		},
+		"node-workspaces-build": {
+			files: repo{
+				"package.json":      `{"workspaces": ["packages/*"], "scripts": {"build": "tsc -b", "start": "node packages/web"}}`,
+				"package-lock.json": "{}",
+			},
+			web: []string{"node", "packages/web"}, reasons: "package.json; start: scripts.start",
+		},
+		"node-private-ca": {
+			files:  repo{"package.json": `{"dependencies": {"express": "4"}}`, "package-lock.json": "{}", "index.js": nodeMain},
+			images: Images{ExtraCA: true},
+			web:    []string{"node", "index.js"}, reasons: "package.json; start: index.js",
+		},
+		"go-root": {
+			files: repo{"go.mod": "module example.com/hello/v2\n\ngo 1.25.3\n", "main.go": goMain},
+			web:   []string{"/app/bin/hello"}, reasons: "go.mod; main package: .",
+		},
+		"go-seed-and-ca": {
+			files:  repo{"go.mod": "module hello\n", "main.go": goMain},
+			images: Images{ExtraCA: true, GoSeed: true},
+			web:    []string{"/app/bin/hello"}, reasons: "go.mod; main package: .",
+		},
+		"go-only-command": {
+			files: repo{"go.mod": "module example.com/hello\n", "lib.go": "package hello\n", "cmd/shop/main.go": goMain},
+			web:   []string{"/app/bin/shop"}, reasons: "go.mod; main package: cmd/shop",
+		},
+		"go-commands-and-procfile": {
+			files: repo{
+				"go.mod": "module example.com/hello\n", "cmd/shop/main.go": goMain, "cmd/work/main.go": goMain,
+				"Procfile": "web: shop -v\nworker: bin/work\n",
+			},
+			web: []string{"shop", "-v"}, reasons: "go.mod; main packages: cmd/shop, cmd/work; processes from Procfile: web, worker",
+		},
+		"python-flask": {
+			files: repo{"requirements.txt": "Flask==3.1.0 \\\n    --hash=sha256:abc\ngunicorn>=23\n", "app.py": flaskMain},
+			web:   []string{"/bin/sh", "-c", "exec gunicorn --bind 0.0.0.0:$PORT app:app"}, reasons: "requirements.txt; start: Flask under gunicorn",
+		},
+		"python-fastapi": {
+			files: repo{"requirements.txt": "fastapi[standard]\nuvicorn\n", "main.py": "app = 1"},
+			web:   []string{"/bin/sh", "-c", "exec uvicorn --host 0.0.0.0 --port $PORT main:app"}, reasons: "requirements.txt; start: FastAPI under uvicorn",
+		},
+		"python-django": {
+			files:   repo{"requirements.txt": "django\ngunicorn\n", "manage.py": "", "shop/wsgi.py": "", "shop/settings.py": ""},
+			web:     []string{"/bin/sh", "-c", "exec gunicorn --bind 0.0.0.0:$PORT shop.wsgi"},
+			reasons: "requirements.txt; start: Django project shop under gunicorn",
+		},
+		"python-editable": {
+			files: repo{"requirements.txt": "-e .\n", "setup.py": "", "main.py": ""},
+			web:   []string{"python", "main.py"}, reasons: "requirements.txt; start: main.py",
+		},
+		"python-pyproject": {
+			files: repo{"pyproject.toml": "[project]\nname = \"a\"\ndependencies = [\"fastapi\", 'uvicorn[standard]']\n", "app.py": ""},
+			web:   []string{"/bin/sh", "-c", "exec uvicorn --host 0.0.0.0 --port $PORT app:app"}, reasons: "pyproject.toml; start: FastAPI under uvicorn",
+		},
+		"python-script": {
+			files: repo{"main.py": "print(1)"}, web: []string{"python", "main.py"}, reasons: "main.py; start: main.py",
+		},
+		"php-plain": {
+			files: repo{"index.php": "<?php"}, web: []string{"apache2", "-DFOREGROUND", "-f", phpConfigPath},
+			reasons: "index.php; web root: /app",
+		},
+		"php-composer": {
+			files: repo{"composer.json": `{"require": {"php": "^8.1", "slim/slim": "4"}}`, "composer.lock": "{}", "public/index.php": "<?php"},
+			web:   []string{"apache2", "-DFOREGROUND", "-f", phpConfigPath}, reasons: "composer.json; web root: /app/public",
+		},
+		"php-autoload": {
+			files: repo{"composer.json": `{"autoload": {"psr-4": {"App\\": "src/"}}}`, "index.php": "<?php"},
+			web:   []string{"apache2", "-DFOREGROUND", "-f", phpConfigPath}, reasons: "composer.json; web root: /app",
+		},
+		"static-root": {
+			files: repo{"index.html": "<p>"}, web: []string{"nginx", "-c", staticConfigPath}, reasons: "index.html",
+		},
+		"static-public": {
+			files: repo{"public/index.html": "<p>", "README.md": ""}, web: []string{"nginx", "-c", staticConfigPath}, reasons: "public/index.html",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan, err := Detect(test.files.fs(), "")
+			require.NoError(t, err)
+			require.Equal(t, test.web, plan.Processes[models.WebProcess])
+			require.Equal(t, test.reasons, strings.Join(plan.Reasons, "; "))
+			test.images.Build, test.images.Run = "build:1", "run:1"
+			golden(t, name, plan.Render(test.images))
+		})
+	}
+}
+
+// golden compares got with testdata/name.golden.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err, "run go test ./buildpacks -update")
+	require.Equal(t, string(want), got)
+}
