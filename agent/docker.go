@@ -224,7 +224,7 @@ func verdict(health *containertypes.Health) (status, output string) {
 	if last := len(health.Log) - 1; last >= 0 {
 		output = strings.TrimSpace(health.Log[last].Output)
 	}
-	return string(health.Status), output
+	return health.Status, output
 }
 
 // Start implements engine. Starting what runs is fine.

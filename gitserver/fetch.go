@@ -218,7 +218,7 @@ func (u *uploading) say(format string, args ...any) {
 // once the answer begins, a Go server takes the request for read.
 func (u *uploading) deliver() error {
 	if u.stateless {
-		if _, err := io.CopyN(io.Discard, u.in, u.limits.DrainBytes); err != nil && err != io.EOF {
+		if _, err := io.CopyN(io.Discard, u.in, u.limits.DrainBytes); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 	}

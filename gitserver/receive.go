@@ -2,6 +2,7 @@ package gitserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -117,7 +118,7 @@ func (p *receiving) takePack(ctx context.Context, quarantine *quarantine) (*pack
 		}
 	}
 	if p.stateless {
-		if n, err := io.CopyN(io.Discard, p.in, 1); n != 0 || err != io.EOF {
+		if n, err := io.CopyN(io.Discard, p.in, 1); n != 0 || !errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("%w: data after the pack", packfile.ErrCorrupt)
 		}
 	}

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -48,7 +49,7 @@ func (l *buildLog) fail(err error) {
 	message, remedy := "a fault of Sky's; the server's log says more", ""
 	if coded := models.AsError(err); coded != nil && coded.Code != models.Internal {
 		message, remedy = coded.Message, coded.Remedy
-	} else if err == errCancelled || strings.HasPrefix(err.Error(), errSuperseded.Error()) {
+	} else if errors.Is(err, errCancelled) || errors.Is(err, errSuperseded) {
 		message = err.Error()
 	}
 	l.Say("")

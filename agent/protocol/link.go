@@ -42,7 +42,7 @@ type Link struct {
 // ctx.
 func Dial(ctx context.Context, client *http.Client, url string, header http.Header) (*Link, error) {
 	options := &websocket.DialOptions{HTTPClient: client, HTTPHeader: header, CompressionMode: websocket.CompressionDisabled}
-	conn, response, err := websocket.Dial(ctx, url, options)
+	conn, response, err := websocket.Dial(ctx, url, options) //nolint:bodyclose // the library closes it
 	if err != nil {
 		return nil, dialError(response, err)
 	}

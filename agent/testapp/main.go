@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -48,10 +49,12 @@ func serve() {
 	http.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, os.Environ()) })
 	http.HandleFunc("/fetch", func(w http.ResponseWriter, r *http.Request) {
 		client := http.Client{Timeout: 2 * time.Second}
-		if _, err := client.Get(r.URL.Query().Get("url")); err != nil {
+		answer, err := client.Get(r.URL.Query().Get("url"))
+		if err != nil {
 			fmt.Fprint(w, err)
 			return
 		}
+		_ = answer.Body.Close()
 		fmt.Fprint(w, "reached")
 	})
 	server := &http.Server{Addr: ":" + os.Getenv("PORT")}
@@ -74,5 +77,6 @@ func eat() {
 			block[i] = 1
 		}
 		hoard = append(hoard, block)
+		runtime.KeepAlive(hoard)
 	}
 }

@@ -2,6 +2,7 @@ package packfile
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -137,7 +138,7 @@ func parsePackHeader(header []byte) (objects uint32, err error) {
 // streamError keeps what the stream's owner may want to see (a limit, a
 // cancelled context) and calls everything else corruption.
 func streamError(where string, err error) error {
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return corrupt("unexpected end in %s", where)
 	}
 	return fmt.Errorf("read %s: %w", where, err)

@@ -169,7 +169,9 @@ func (h *Hub) Remove(name string) error {
 	defer h.mu.Unlock()
 	if s := h.streams[name]; s != nil {
 		delete(h.streams, name)
-		s.close()
+		if err := s.close(); err != nil {
+			return fmt.Errorf("close log %s: %w", name, err)
+		}
 	}
 	return os.RemoveAll(filepath.Join(h.dir, filepath.FromSlash(name)))
 }

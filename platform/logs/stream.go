@@ -171,9 +171,8 @@ func (s *stream) rotate() error {
 		return err
 	}
 	s.active = nil
-	full := &s.segments[len(s.segments)-1]
 	s.segments = append(s.segments, segment{start: s.end()})
-	full = &s.segments[len(s.segments)-2]
+	full := &s.segments[len(s.segments)-2]
 	if err := s.openActive(); err != nil {
 		return err
 	}
