@@ -31,6 +31,8 @@ type progress struct {
 	partial map[digest.Digest]string
 	tails   map[digest.Digest][]string
 	failed  digest.Digest
+	// missing is the base image that could not be had.
+	missing string
 	written int
 }
 
@@ -64,9 +66,12 @@ func (p *progress) vertex(vertex *client.Vertex) {
 	p.done[id] = true
 	p.flush(id)
 	switch {
+	case internal: // what fails here is no step of the Dockerfile's
+		if image, ok := strings.CutPrefix(vertex.Name, "[internal] load metadata for "); ok && vertex.Error != "" {
+			p.missing = image
+		}
 	case vertex.Error != "":
-		p.failed = id
-	case internal:
+		p.fail(vertex)
 	case vertex.Cached:
 		p.log.Detail("  cached")
 	case vertex.Started != nil:
@@ -74,10 +79,18 @@ func (p *progress) vertex(vertex *client.Vertex) {
 	}
 }
 
+// fail remembers the step that failed first; those beside it are cancelled for
+// it and fail too.
+func (p *progress) fail(vertex *client.Vertex) {
+	if p.failed == "" && !strings.Contains(vertex.Error, context.Canceled.Error()) {
+		p.failed = vertex.Digest
+	}
+}
+
 // output splits a chunk into lines; what follows the last newline waits.
 func (p *progress) output(chunk *client.VertexLog) {
 	id := chunk.Vertex
-	text := p.partial[id] + strings.ToValidUTF8(string(chunk.Data), "�")
+	text := p.partial[id] + string(chunk.Data)
 	for {
 		line, rest, found := strings.Cut(text, "\n")
 		if !found {
@@ -105,7 +118,7 @@ func (p *progress) line(id digest.Digest, line string) {
 	if at := strings.LastIndexByte(line, '\r'); at >= 0 {
 		line = line[at+1:] // a progress bar: its last state
 	}
-	line = line[:min(len(line), maxLogLine)]
+	line = strings.ToValidUTF8(line[:min(len(line), maxLogLine)], "�")
 	tail := append(p.tails[id], line)
 	p.tails[id] = tail[max(0, len(tail)-tailLines):]
 	if p.written > maxLogBytes {
@@ -128,7 +141,7 @@ func (p *progress) explain(ctx context.Context, err error) error {
 	}
 	step, known := p.names[p.failed]
 	if !known {
-		return explainUnbuilt(err)
+		return p.explainUnbuilt(err)
 	}
 	p.log.Say("")
 	for _, line := range p.tails[p.failed] {
@@ -164,7 +177,7 @@ var dockerfileLine = regexp.MustCompile(`(?i)(dockerfile(?: parse error)?(?: on)
 
 // explainUnbuilt is for what fails before a step runs: the Dockerfile itself,
 // or an image that cannot be had.
-func explainUnbuilt(err error) error {
+func (p *progress) explainUnbuilt(err error) error {
 	text := lastSentence(err)
 	if match := dockerfileLine.FindString(err.Error()); match != "" {
 		text = strings.TrimSpace(match)
@@ -173,8 +186,8 @@ func explainUnbuilt(err error) error {
 		}
 		return models.Errorf(models.Failed, "%s", text).WithField("Dockerfile").WithRemedy("fix that line and push again")
 	}
-	if strings.Contains(text, "failed to resolve") || strings.Contains(text, "not found") || strings.Contains(text, "pull access denied") {
-		return models.Errorf(models.Failed, "a base image cannot be had: %s", text).WithField("Dockerfile").
+	if p.missing != "" {
+		return models.Errorf(models.Failed, "the base image %s cannot be had: %s", p.missing, text).WithField("Dockerfile").
 			WithRemedy("name an image that this server can pull or has")
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
