@@ -79,7 +79,9 @@ func TestVersions(t *testing.T) {
 		"go line":         {repo{"go.mod": "module x\ngo 1.24.1\n", "m.go": goMain}, Requirement{"go", ">=1.24", "go line in go.mod"}},
 		".python-version": {repo{"main.py": "", ".python-version": "3.12.1\n"}, Requirement{"python", "~3.12", ".python-version"}},
 		"runtime.txt":     {repo{"main.py": "", "runtime.txt": "python-3.11.9"}, Requirement{"python", "~3.11", "runtime.txt"}},
-		"php platform":    {repo{"composer.json": `{"config": {"platform": {"php": "8.2.7"}}, "require": {"php": "^8"}}`}, Requirement{"php", "~8.2", "config.platform.php in composer.json"}},
+		"php platform":    {repo{"composer.json": `{"config": {"platform": {"php": "8.2.7"}}, "require": {"php": "^8"}}`}, Requirement{"php", "8.2.*", "config.platform.php in composer.json"}},
+		"php pipes":       {repo{"composer.json": `{"require": {"php": "^7.3|^8.0"}}`}, Requirement{"php", "^7.3 || ^8.0", "require.php in composer.json"}},
+		"php tilde":       {repo{"composer.json": `{"require": {"php": "~7.4 || ~8.1 || ~8.2.3"}}`}, Requirement{"php", "^7.4  ||  ^8.1  ||  ~8.2.3", "require.php in composer.json"}},
 		"php require":     {repo{"composer.json": `{"require": {"php": "^8"}}`}, Requirement{"php", "^8", "require.php in composer.json"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package buildpacks
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 
 	"github.com/skypanel/sky/models"
@@ -62,12 +63,22 @@ func installs(manifest composerJSON) bool {
 
 func phpVersion(manifest composerJSON) *Requirement {
 	if wanted := manifest.Config.Platform["php"]; wanted != "" {
-		return &Requirement{Type: "php", Constraint: "~" + majorMinor(wanted), Source: "config.platform.php in composer.json"}
+		return &Requirement{Type: "php", Constraint: majorMinor(wanted) + ".*", Source: "config.platform.php in composer.json"}
 	}
 	if wanted := manifest.Require["php"]; wanted != "" {
-		return &Requirement{Type: "php", Constraint: wanted, Source: "require.php in composer.json"}
+		return &Requirement{Type: "php", Constraint: commonRange(wanted), Source: "require.php in composer.json"}
 	}
 	return &Requirement{Type: "php"}
+}
+
+// composerTilde is a tilde with two numbers, which Composer reads as npm reads a
+// caret: ~8.1 allows 8.2.
+var composerTilde = regexp.MustCompile(`~\s*(\d+\.\d+)([^.\d]|$)`)
+
+// commonRange writes a range of Composer's as other package managers do.
+func commonRange(text string) string {
+	text = composerTilde.ReplaceAllString(text, "^$1$2")
+	return strings.ReplaceAll(strings.ReplaceAll(text, "||", "|"), "|", " || ")
 }
 
 const phpConfigPath = "/etc/sky/apache.conf"

@@ -79,14 +79,17 @@ func version(text string) *semver.Version {
 // use them.
 var ltsNames = map[string]string{"hydrogen": "18", "iron": "20", "jod": "22", "krypton": "24"}
 
+// anyVersion are the words that ask for no version in particular.
+var anyVersion = []string{"", "*", "x", "node", "latest", "current", "stable", "lts", "lts/*"}
+
 // constraint reads a version range and returns whether a row can satisfy it. A
 // row is a whole release line: "22" stands for every 22.x.y.
 func constraint(text string) func(models.Runtime) bool {
-	text = strings.TrimPrefix(strings.TrimSpace(strings.ToLower(text)), "v")
-	if name, ok := strings.CutPrefix(text, "lts/"); ok {
-		text = ltsNames[name]
+	text = strings.TrimLeft(strings.ToLower(strings.TrimSpace(text)), "=v ")
+	if number, ok := ltsNames[strings.TrimPrefix(text, "lts/")]; ok {
+		text = number
 	}
-	if text == "" || text == "*" || text == "node" || text == "latest" || text == "stable" {
+	if slices.Contains(anyVersion, text) {
 		return func(models.Runtime) bool { return true }
 	}
 	wanted, err := semver.NewConstraint(text)
@@ -99,7 +102,7 @@ func constraint(text string) func(models.Runtime) bool {
 		if exactErr == nil {
 			return sameLine(row.Version, line, exact)
 		}
-		newest, err := semver.NewVersion(row.Version + strings.Repeat(".99999", 2-strings.Count(row.Version, ".")))
+		newest, err := semver.NewVersion(row.Version + strings.Repeat(".99999", max(0, 2-strings.Count(row.Version, "."))))
 		return wanted.Check(line) || (err == nil && wanted.Check(newest))
 	}
 }
