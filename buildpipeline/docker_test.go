@@ -1,0 +1,160 @@
+package buildpipeline
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+	"github.com/docker/docker/pkg/stdcopy"
+	"github.com/skypanel/sky/internal/testenv"
+	"github.com/skypanel/sky/models"
+	"github.com/stretchr/testify/require"
+)
+
+const testBase = "sky-stack/python-run:3.11"
+
+// commit shows files as package gitserver does: their times hash their contents.
+func commit(files map[string]string) fs.FS {
+	shown := fstest.MapFS{}
+	for name, text := range files {
+		shown[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o644, ModTime: time.Unix(0, contentTime(text))}
+	}
+	return shown
+}
+
+// bench builds for one app of the test's own, whose images it removes.
+type bench struct {
+	*Builder
+	docker *client.Client
+	log    *memory
+	app    models.ID
+	number int
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short")
+	}
+	docker := testenv.Docker(t)
+	if _, err := docker.ImageInspect(t.Context(), testBase); err != nil {
+		if os.Getenv("SKY_TEST_DOCKER") == "required" {
+			t.Fatalf("%s is missing: run `sky stack python:3.11`", testBase)
+		}
+		t.Skip(testBase + " is missing")
+	}
+	builder, err := New(Config{Concurrency: 1})
+	require.NoError(t, err)
+	b := &bench{Builder: builder, docker: docker, log: &memory{}, app: models.NewID()}
+	t.Cleanup(func() {
+		require.NoError(t, builder.RemoveImages(context.WithoutCancel(t.Context()), b.app))
+		require.NoError(t, builder.Close())
+	})
+	return b
+}
+
+func (b *bench) build(ctx context.Context, files map[string]string) (Result, error) {
+	b.number++
+	return b.Build(ctx, Job{
+		App: "test-" + b.app.String()[24:], AppID: b.app, Number: b.number, Commit: "c0ffee", Files: commit(files), Log: b.log,
+	})
+}
+
+// run returns what the image prints.
+func (b *bench) run(t *testing.T, image string) string {
+	t.Helper()
+	made, err := b.docker.ContainerCreate(t.Context(), &container.Config{Image: image}, nil, nil, nil, "")
+	require.NoError(t, err)
+	defer func() {
+		require.NoError(t, b.docker.ContainerRemove(t.Context(), made.ID, container.RemoveOptions{Force: true}))
+	}()
+	ended, failed := b.docker.ContainerWait(t.Context(), made.ID, container.WaitConditionNextExit)
+	require.NoError(t, b.docker.ContainerStart(t.Context(), made.ID, container.StartOptions{}))
+	select {
+	case <-ended:
+	case err := <-failed:
+		require.NoError(t, err)
+	}
+	stream, err := b.docker.ContainerLogs(t.Context(), made.ID, container.LogsOptions{ShowStdout: true})
+	require.NoError(t, err)
+	text := &sink{}
+	_, err = stdcopy.StdCopy(text, text, stream)
+	require.NoError(t, err)
+	return string(*text)
+}
+
+type sink []byte
+
+func (o *sink) Write(data []byte) (int, error) { *o = append(*o, data...); return len(data), nil }
+
+const catDockerfile = "FROM " + testBase + "\nCOPY word ./\nCMD [\"cat\", \"word\"]\n"
+
+// TestSameSizeEditIsSeen is the stale-build trap: BuildKit compares size and
+// time, so that an edit of the same size must change the time.
+func TestSameSizeEditIsSeen(t *testing.T) {
+	b := newBench(t)
+	var images []string
+	for _, word := range []string{"first", "other", "first"} {
+		result, err := b.build(t.Context(), map[string]string{"Dockerfile": catDockerfile, "word": word})
+		require.NoError(t, err)
+		require.Equal(t, word, b.run(t, result.Image))
+		require.Equal(t, "Dockerfile", result.Runtime)
+		images = append(images, result.Image)
+	}
+	require.NotEqual(t, images[0], images[1])
+	require.True(t, b.HasImage(t.Context(), images[1]))
+	require.NoError(t, b.RemoveImages(t.Context(), b.app))
+	require.False(t, b.HasImage(t.Context(), images[1]))
+}
+
+// TestBuildFailures asks real BuildKit for the words that explain takes apart.
+func TestBuildFailures(t *testing.T) {
+	b := newBench(t)
+	for name, test := range map[string]struct{ dockerfile, want string }{
+		"exit code":      {"FROM " + testBase + "\nRUN echo reason && exit 3\n", "build step `echo reason && exit 3` exited with code 3"},
+		"two at once":    {"FROM " + testBase + " AS a\nRUN sleep 60 && touch /x\nFROM " + testBase + "\nRUN exit 4\nCOPY --from=a /x /x\n", "build step `exit 4` exited with code 4"},
+		"missing file":   {"FROM " + testBase + "\nCOPY nothing ./\n", "nothing"},
+		"unknown word":   {"FROM " + testBase + "\nRUM x\n", "line 2"},
+		"no base image":  {"FROM sky-stack/there-is-none:1\n", "the base image docker.io/sky-stack/there-is-none:1 cannot be had"},
+		"secret mounted": {"FROM " + testBase + "\nRUN --mount=type=secret,id=none,required=true cat /run/secrets/none\n", "none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := b.build(t.Context(), map[string]string{"Dockerfile": test.dockerfile})
+			require.ErrorContains(t, err, test.want)
+			require.Equal(t, models.Failed, models.CodeOf(err))
+		})
+	}
+	require.Contains(t, b.log.said, "   reason")
+}
+
+// TestCancelReachesTheStep ends a build while one of its steps runs.
+func TestCancelReachesTheStep(t *testing.T) {
+	b := newBench(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cause := models.Errorf(models.Cancelled, "somebody said so")
+	begun := &trigger{memory: b.log, on: "  begun", do: func() { cancel(cause) }}
+	files := commit(map[string]string{"Dockerfile": "FROM " + testBase + "\nRUN echo begun; sleep 600 # " + b.app.String() + "\n"})
+	started := time.Now()
+	_, err := b.Build(ctx, Job{App: "test", AppID: b.app, Number: 1, Files: files, Log: begun})
+	require.Equal(t, error(cause), err)
+	require.Less(t, time.Since(started), time.Minute)
+}
+
+// trigger does something once, when a line of the full log comes.
+type trigger struct {
+	*memory
+	on string
+	do func()
+}
+
+func (t *trigger) Detail(text string) {
+	t.memory.Detail(text)
+	if text == t.on {
+		t.do()
+	}
+}
