@@ -87,13 +87,18 @@ func (p *Platform) Restart(ctx context.Context, actor models.Actor, app models.A
 }
 
 // StopApp drains and stops every Instance. The App keeps all that it has, and
-// its route says that it is stopped.
+// its route says that it is stopped. A push, a rollback or StartApp runs it
+// again.
 func (p *Platform) StopApp(ctx context.Context, actor models.Actor, app models.App, log rollout.Log) error {
 	return p.inLane(ctx, app, func(ctx context.Context, app models.App) error {
 		if app.Stopped {
 			return models.Errorf(models.Conflict, "%s is stopped already", app.Name)
 		}
-		if _, err := p.setStopped(ctx, app, true); err != nil {
+		app, err := p.Store.UpdateApp(ctx, app.ID, func(stored *models.App) error {
+			stored.Stopped, stored.UpdatedAt = true, now()
+			return nil
+		})
+		if err != nil {
 			return err
 		}
 		if err := p.dropInstances(ctx, app); err != nil {
@@ -101,13 +106,6 @@ func (p *Platform) StopApp(ctx context.Context, actor models.Actor, app models.A
 		}
 		p.record(ctx, actor, &app, "app.stop", "")
 		log.Say("%s", narrative.Field("Stopped", app.Name+"; start it with: sky start -a "+app.Name))
-		return nil
-	})
-}
-
-func (p *Platform) setStopped(ctx context.Context, app models.App, stopped bool) (models.App, error) {
-	return p.Store.UpdateApp(ctx, app.ID, func(stored *models.App) error {
-		stored.Stopped, stored.UpdatedAt = stopped, now()
 		return nil
 	})
 }
@@ -121,9 +119,6 @@ func (p *Platform) StartApp(ctx context.Context, actor models.Actor, app models.
 		}
 		if !app.Stopped {
 			return models.Errorf(models.Conflict, "%s is not stopped", app.Name)
-		}
-		if app, err = p.setStopped(ctx, app, false); err != nil {
-			return err
 		}
 		p.record(ctx, actor, &app, "app.start", release.Name())
 		return p.rollOut(ctx, app, release, log)

@@ -161,6 +161,7 @@ func (p *Platform) Apply(ctx context.Context, change rollout.Change) (map[models
 		if change.Live != nil {
 			if _, err := tx.UpdateApp(ctx, change.App, func(app *models.App) error {
 				app.LiveReleaseID, app.UpdatedAt = change.Live, now()
+				app.Stopped = app.Stopped && !change.Running
 				return nil
 			}); err != nil {
 				return err

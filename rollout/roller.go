@@ -36,7 +36,9 @@ type Change struct {
 	Remove []models.Instance
 	// Live, when set, is the Release that the App's routes lead to from now on.
 	Live *models.ID
-	App  models.ID
+	// Running says that the App runs from now on, if it was stopped.
+	Running bool
+	App     models.ID
 }
 
 // Store makes a Change durable, in one transaction, together with a new
@@ -223,7 +225,7 @@ func (r *Roller) tail(ctx context.Context, instances []models.Instance, log Log)
 // cutOver leads the routes to the new Release, lets the old Instances go, and
 // waits until every node that routes has done so.
 func (r *Roller) cutOver(ctx context.Context, want Want, plan Plan) error {
-	generations, err := r.apply(ctx, Change{App: want.App.ID, Remove: plan.Stop, Live: &want.Release.ID})
+	generations, err := r.apply(ctx, Change{App: want.App.ID, Remove: plan.Stop, Live: &want.Release.ID, Running: true})
 	if err != nil {
 		return fmt.Errorf("switch to the new release: %w", err)
 	}

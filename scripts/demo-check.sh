@@ -11,3 +11,5 @@ trap finish EXIT
 rm -rf "$DATA"
 make demo DATA="$DATA"
 make demo DATA="$DATA"
+make stop DATA="$DATA"
+make demo DATA="$DATA"

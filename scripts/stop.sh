@@ -15,7 +15,9 @@ if kill -0 "$pid" 2>/dev/null; then
   export PATH="$PWD/bin:$PATH" SKY_URL="http://${SKY_HTTP:-127.0.0.1:8080}"
   SKY_TOKEN=$(cat "$DATA/data/admin-token")
   export SKY_TOKEN
-  sky stop -a hello || true
+  for app in $(sky apps list --json | sed -n 's/^    "name": "\(.*\)",$/\1/p'); do
+    sky stop -a "$app" || true
+  done
   kill "$pid"
   wait_for 30 gone || kill -9 "$pid"
 fi
