@@ -51,17 +51,19 @@ func (p *Probe) Stop() Proof {
 	return p.proof
 }
 
+const (
+	// patienceWithOne and maxProbed bound one request.
+	patienceWithOne = 30 * time.Second
+	maxProbed       = 1 << 20
+)
+
 func (p *Probe) run(ctx context.Context) {
-	client := &http.Client{
-		Timeout:       30 * time.Second,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport:     &http.Transport{MaxIdleConnsPerHost: 1},
-	}
-	defer client.CloseIdleConnections()
+	visitor := &visitor{}
+	defer visitor.leave()
 	ticker := time.NewTicker(p.Pause)
 	defer ticker.Stop()
 	for {
-		p.ask(ctx, client)
+		p.ask(ctx, visitor)
 		select {
 		case <-ctx.Done():
 			return
@@ -71,14 +73,16 @@ func (p *Probe) run(ctx context.Context) {
 }
 
 // ask counts one request. The one that the end interrupts counts for nothing.
-func (p *Probe) ask(ctx context.Context, client *http.Client) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL, nil)
+func (p *Probe) ask(ctx context.Context, visitor *visitor) {
+	limited, cancel := context.WithTimeout(ctx, patienceWithOne)
+	defer cancel()
+	request, err := http.NewRequestWithContext(limited, http.MethodGet, p.URL, nil)
 	if err != nil {
 		return
 	}
 	request.Host = p.Host
 	request.Header.Set("User-Agent", "sky-cutover-probe")
-	answer, err := client.Do(request)
+	answer, err := visitor.ask(request)
 	if ctx.Err() != nil {
 		return
 	}
@@ -87,12 +91,46 @@ func (p *Probe) ask(ctx context.Context, client *http.Client) {
 		p.proof.Failed++
 		return
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<20))
-	_ = answer.Body.Close()
 	if p.baseline == 0 {
 		p.baseline = answer.StatusCode
 	}
 	if answer.Header.Get("X-Sky-Error") != "" || (answer.StatusCode >= 500 && p.baseline < 500) {
 		p.proof.Failed++
+	}
+}
+
+// visitor keeps one connection, as browsers do. It asks once: http.Client asks
+// again by itself when a kept connection breaks, and would hide what we look
+// for.
+type visitor struct {
+	transport http.Transport
+	conn      *http.ClientConn
+}
+
+// ask returns the answer, whose body was read, or why there was none.
+func (v *visitor) ask(request *http.Request) (*http.Response, error) {
+	if v.conn == nil || v.conn.Err() != nil {
+		conn, err := v.transport.NewClientConn(request.Context(), request.URL.Scheme, request.URL.Host)
+		if err != nil {
+			return nil, err
+		}
+		v.leave()
+		v.conn = conn
+	}
+	answer, err := v.conn.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	_, err = io.Copy(io.Discard, io.LimitReader(answer.Body, maxProbed))
+	if request.Context().Err() != nil { // a stream without end is no failure
+		err = nil
+	}
+	return answer, err
+}
+
+func (v *visitor) leave() {
+	if v.conn != nil {
+		_ = v.conn.Close()
 	}
 }
