@@ -24,6 +24,7 @@ type serverConfig struct {
 	extraCA     string
 	builds      int
 	minFreeMB   int64
+	maxPushMB   int64
 	logLevel    string
 }
 
@@ -38,6 +39,7 @@ func (c *serverConfig) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&c.extraCA, "extra-ca", "", "PEM file of certificate authorities that builds trust too")
 	flags.IntVar(&c.builds, "builds", 2, "how many builds run at once")
 	flags.Int64Var(&c.minFreeMB, "min-free-mb", 512, "refuse pushes when the disk has less free space")
+	flags.Int64Var(&c.maxPushMB, "max-push-mb", 2048, "refuse pushes that send more")
 	flags.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
 }
 

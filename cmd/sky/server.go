@@ -17,6 +17,7 @@ import (
 	"github.com/skypanel/sky/buildpipeline"
 	"github.com/skypanel/sky/fleet"
 	"github.com/skypanel/sky/gitserver"
+	"github.com/skypanel/sky/gitserver/packfile"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/models/store"
 	"github.com/skypanel/sky/platform"
@@ -194,7 +195,8 @@ func (c *controlPlane) doors(repos *gitserver.Repositories) error {
 	if err != nil {
 		return err
 	}
-	door := gitserver.Door{Repositories: repos, Receiver: receiver{c.platform}, Log: c.log}
+	limits := gitserver.Limits{Pack: packfile.Limits{Bytes: c.config.maxPushMB << 20}}
+	door := gitserver.Door{Repositories: repos, Receiver: receiver{c.platform}, Log: c.log, Limits: limits}
 	c.ssh = &gitserver.SSH{Door: door, HostKeys: hostKeys}
 	rest := api.New(api.Config{
 		Platform: c.platform, Link: c.fleet.Handler(), LinkPath: protocol.LinkPath, Version: version, Log: c.log,

@@ -84,6 +84,21 @@ func cmdDown(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// engine start|stop: a Docker engine of the transcript's own; its address is in
+// DOCKER_HOST_OWN, for up --docker-host. Stopped, it can be started again.
+func cmdEngine(ts *testscript.TestScript, neg bool, args []string) {
+	s := sceneOf(ts)
+	switch {
+	case args[0] == "stop":
+		s.engine.Stop()
+	case s.engine != nil:
+		ts.Check(s.engine.Start())
+	default:
+		s.engine = s.newEngine()
+		ts.Setenv("DOCKER_HOST_OWN", s.engine.Host)
+	}
+}
+
 // get asks an app's public route once.
 func (s *scene) get(app, path string) (int, string, error) {
 	request, err := http.NewRequest(http.MethodGet, "http://"+s.web+path, nil)

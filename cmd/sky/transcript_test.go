@@ -33,13 +33,14 @@ func TestTranscripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			s := &scene{env: env, dir: env.WorkDir}
 			env.Values[sceneKey{}] = s
+			s.newEngine = func() *testenv.Engine { return testenv.NewEngine(t, "sky-stack/python-run:3.11") }
 			env.Defer(func() { s.end(t, docker) })
 			return s.setup(t)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"up": cmdUp, "down": cmdDown, "web": cmdWeb, "eventually": cmdEventually,
 			"load": cmdLoad, "edit": cmdEdit, "containers": cmdContainers,
-			"push-start": cmdPushStart, "push-kill": cmdPushKill, "push-wait": cmdPushWait,
+			"engine": cmdEngine, "push-start": cmdPushStart, "push-kill": cmdPushKill, "push-wait": cmdPushWait,
 		},
 		Condition: func(cond string) (bool, error) { return false, fmt.Errorf("no condition %q", cond) },
 	})
@@ -54,6 +55,9 @@ type scene struct {
 	http string
 	ssh  string
 	web  string
+
+	newEngine func() *testenv.Engine
+	engine    *testenv.Engine
 
 	server *exec.Cmd
 	pushes map[string]*push
@@ -84,7 +88,7 @@ func (s *scene) setup(t *testing.T) error {
 	_, webPort, _ := net.SplitHostPort(s.web)
 	for name, value := range map[string]string{
 		"HOME": s.dir, "XDG_CONFIG_HOME": filepath.Join(s.dir, ".config"), "SKY_URL": "http://" + s.http,
-		"WEB_PORT": webPort, "SSH_ADDR": s.ssh, "HTTP_ADDR": s.http, "DATA": s.data(), "GIT_CONFIG_NOSYSTEM": "1",
+		"WEB_PORT": webPort, "SSH_ADDR": s.ssh, "HTTP_ADDR": s.http, "WEB_ADDR": s.web, "DATA": s.data(), "GIT_CONFIG_NOSYSTEM": "1",
 		"SSH_OPTIONS":     sshOptions(s.dir, key),
 		"GIT_SSH_COMMAND": "ssh " + sshOptions(s.dir, key),
 		"AS_STRANGER":     "ssh " + sshOptions(s.dir, stranger),
@@ -149,6 +153,10 @@ func (s *scene) end(t *testing.T, docker dockerClient) {
 		if text, err := os.ReadFile(filepath.Join(s.dir, "server.log")); err == nil {
 			t.Logf("server.log:\n%s", text)
 		}
+	}
+	if s.engine != nil {
+		s.engine.Remove() // with all that is in it
+		return
 	}
 	for _, node := range nodesOf(s.data()) {
 		if err := testenv.RemoveNode(ctx, docker, node); err != nil {

@@ -1,0 +1,127 @@
+package testenv
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/client"
+)
+
+// Engine is a Docker engine of the test's own, which may be stopped and started
+// while the machine's other one goes on.
+type Engine struct {
+	Host string // its address, for DOCKER_HOST
+
+	dir     string
+	bridge  string
+	command *exec.Cmd
+}
+
+// NewEngine starts one with the given images, copied from the machine's engine.
+// It needs root; without it the test is skipped. The caller ends it with Remove.
+func NewEngine(t testing.TB, images ...string) *Engine {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("a Docker engine of the test's own needs root")
+	}
+	dir, err := os.MkdirTemp("", "sky-engine-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &Engine{Host: "unix://" + filepath.Join(dir, "docker.sock"), dir: dir, bridge: fmt.Sprintf("skyt%d", os.Getpid()%1e6)}
+	// A bridge of its own: with "--bridge none" the engine would delete docker0.
+	if output, err := exec.Command("ip", "link", "add", e.bridge, "type", "bridge").CombinedOutput(); err != nil {
+		t.Fatalf("add bridge: %v: %s", err, output)
+	}
+	if err := e.Start(); err != nil {
+		e.Remove()
+		t.Fatal(err)
+	}
+	if err := e.load(Docker(t), images); err != nil {
+		e.Remove()
+		t.Fatal(err)
+	}
+	return e
+}
+
+// Start runs the engine and returns when it answers.
+func (e *Engine) Start() error {
+	file := func(name string) string { return filepath.Join(e.dir, name) }
+	log, err := os.OpenFile(file("log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	e.command = exec.Command("dockerd", "-H", e.Host, "--data-root", file("data"), "--exec-root", file("exec"),
+		"--pidfile", file("pid"), "--bridge", e.bridge, "--iptables=false")
+	e.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	e.command.Stdout, e.command.Stderr = log, log
+	if err := e.command.Start(); err != nil {
+		return err
+	}
+	return e.answers()
+}
+
+func (e *Engine) answers() error {
+	const patience = time.Minute
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	docker, err := client.NewClientWithOpts(client.WithHost(e.Host), client.WithAPIVersionNegotiation())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = docker.Close() }()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err = docker.Ping(ctx); err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			text, _ := os.ReadFile(filepath.Join(e.dir, "log"))
+			return fmt.Errorf("dockerd does not answer: %w\n%s", err, text)
+		}
+	}
+}
+
+// Stop ends the engine, and with it its containers, and waits for it.
+func (e *Engine) Stop() {
+	_ = e.command.Process.Signal(syscall.SIGTERM)
+	_ = e.command.Wait()
+}
+
+// Remove stops the engine and deletes all it has.
+func (e *Engine) Remove() {
+	if e.command != nil && e.command.ProcessState == nil {
+		e.Stop()
+	}
+	_ = exec.Command("ip", "link", "del", e.bridge).Run()
+	_ = os.RemoveAll(e.dir)
+}
+
+// load copies images from another engine.
+func (e *Engine) load(from *client.Client, images []string) error {
+	to, err := client.NewClientWithOpts(client.WithHost(e.Host), client.WithAPIVersionNegotiation())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = to.Close() }()
+	archive, err := from.ImageSave(context.Background(), images)
+	if err != nil {
+		return fmt.Errorf("save %v: %w", images, err)
+	}
+	defer func() { _ = archive.Close() }()
+	answer, err := to.ImageLoad(context.Background(), archive)
+	if err != nil {
+		return fmt.Errorf("load %v: %w", images, err)
+	}
+	return answer.Body.Close()
+}
