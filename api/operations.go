@@ -8,6 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	v1 "github.com/skypanel/sky/api/v1"
+	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/rollout"
 )
@@ -17,7 +18,9 @@ type story struct{ lines []string }
 
 // Say implements rollout.Log.
 func (t *story) Say(format string, args ...any) {
-	t.lines = append(t.lines, strings.Split(fmt.Sprintf(format, args...), "\n")...)
+	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
+		t.lines = append(t.lines, narrative.Clean(line)) // an app's last words may be among them
+	}
 }
 
 // Detail implements rollout.Log; an answer has no room for it.

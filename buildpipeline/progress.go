@@ -10,6 +10,7 @@ import (
 
 	"github.com/moby/buildkit/client"
 	digest "github.com/opencontainers/go-digest"
+	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
 )
 
@@ -59,6 +60,7 @@ func (p *progress) vertex(vertex *client.Vertex) {
 	if vertex.Started != nil && !p.started[id] && !internal {
 		p.started[id] = true
 		p.log.Detail("▸ " + vertex.Name)
+		p.announce(vertex)
 	}
 	if vertex.Completed == nil || p.done[id] {
 		return
@@ -86,6 +88,22 @@ func (p *progress) fail(vertex *client.Vertex) {
 		p.failed = vertex.Digest
 	}
 }
+
+// announce tells the pusher which command runs now. What is cached starts and
+// ends in one message, and is not worth a line.
+func (p *progress) announce(vertex *client.Vertex) {
+	if vertex.Completed != nil || !runInstruction.MatchString(vertex.Name) {
+		return
+	}
+	text := command(vertex.Name)
+	const room = narrative.Width - 11
+	if len(text) > room {
+		text = text[:room-1] + "…"
+	}
+	p.log.Say("%s", narrative.Field("", "› "+text))
+}
+
+var runInstruction = regexp.MustCompile(`^\[[^\]]*\] RUN `)
 
 // output splits a chunk into lines; what follows the last newline waits.
 func (p *progress) output(chunk *client.VertexLog) {

@@ -13,7 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -62,15 +64,17 @@ func (p *Platform) EnsureAdmin(ctx context.Context, tokenFile string) error {
 	admin := models.User{ID: models.NewID(), Name: "admin", Admin: true, CreatedAt: now()}
 	text := newToken()
 	token := models.Token{ID: models.NewID(), UserID: admin.ID, Name: "first start", Hash: hashToken(text), CreatedAt: now()}
-	// The file comes first: a user without a token could never be used, while a
-	// token without its user is refused and made again by the next start.
+	// The file comes first: a token that nobody has read is lost for ever, while
+	// one without its row is refused and made again by the next start.
 	if err := writeSecret(tokenFile, []byte(text+"\n")); err != nil {
 		return err
 	}
-	if err := p.Store.CreateUser(ctx, &admin); err != nil {
-		return err
-	}
-	return p.Store.CreateToken(ctx, &token)
+	return p.Store.Transact(ctx, func(tx *store.Store) error {
+		if err := tx.CreateUser(ctx, &admin); err != nil {
+			return err
+		}
+		return tx.CreateToken(ctx, &token)
+	})
 }
 
 // ActorByToken returns the owner of an API token.
@@ -124,7 +128,7 @@ func (p *Platform) AddKey(ctx context.Context, actor models.Actor, name, text st
 	if name == "" {
 		name = comment
 	}
-	if name = strings.TrimSpace(clean(name)); name == "" || len(name) > 100 {
+	if name = strings.TrimSpace(narrative.Clean(name)); name == "" || len(name) > 100 {
 		name = "key-" + models.NewID().String()[:8]
 	}
 	key := models.Key{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
 )
 
@@ -37,7 +38,7 @@ func (p *Platform) CreateApp(ctx context.Context, actor models.Actor, name strin
 // App returns the named App when actor may see it; otherwise it is NotFound, as
 // an App that does not exist.
 func (p *Platform) App(ctx context.Context, actor models.Actor, name string) (models.App, error) {
-	missing := models.Errorf(models.NotFound, "there is no app %q", clean(name)).WithField("app").
+	missing := models.Errorf(models.NotFound, "there is no app %q", narrative.Clean(name)).WithField("app").
 		WithRemedy("`sky apps list` shows yours; `sky apps create NAME` makes one")
 	if models.CheckAppName(name) != nil {
 		return models.App{}, missing
@@ -118,8 +119,14 @@ func (p *Platform) DestroyApp(ctx context.Context, actor models.Actor, name, con
 		return models.Errorf(models.Invalid, "the app is destroyed only when its name is repeated").WithField("confirm").
 			WithRemedy("pass --confirm %s; this cannot be undone", name)
 	}
-	if running := p.lanes.find(app.ID, func(models.ID) bool { return true }); running != nil {
-		running.cancel(errCancelled)
+	builds, err := p.Store.Builds(ctx, app.ID, 1<<30)
+	if err != nil {
+		return err
+	}
+	for _, build := range builds {
+		if w := p.lanes.find(app.ID, func(id models.ID) bool { return id == build.ID }); w != nil {
+			p.cancelWork(build, w)
+		}
 	}
 	return p.lanes.do(ctx, app.ID, func(ctx context.Context) error { return p.destroy(ctx, actor, app) })
 }

@@ -44,7 +44,7 @@ func (p *Platform) CancelBuild(ctx context.Context, actor models.Actor, app mode
 	if w == nil {
 		return models.Build{}, models.Errorf(models.Conflict, "build #%d is not running: it %s", build.Number, build.State)
 	}
-	w.cancel(errCancelled)
+	p.cancelWork(build, w)
 	select {
 	case <-w.done:
 	case <-ctx.Done():
@@ -52,4 +52,13 @@ func (p *Platform) CancelBuild(ctx context.Context, actor models.Actor, app mode
 	}
 	p.record(ctx, actor, &app, "build.cancel", keepName(build))
 	return p.Store.Build(ctx, build.ID)
+}
+
+// cancelWork ends a Build: at once where it waits, and else by its own means.
+func (p *Platform) cancelWork(build models.Build, w *work) {
+	if p.lanes.drop(build.AppID, w, errCancelled) {
+		p.finishBuild(build, models.BuildCancelled, errCancelled)
+		return
+	}
+	w.cancel(errCancelled)
 }

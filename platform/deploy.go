@@ -17,6 +17,9 @@ import (
 func (p *Platform) deploy(ctx context.Context, build models.Build) error {
 	started := time.Now()
 	err := p.deploySteps(ctx, &build, started)
+	if errors.Is(err, context.Canceled) {
+		err = context.Cause(ctx) // who ended it, rather than what it was doing
+	}
 	if p.stopping(err) {
 		p.buildLog(build).Say("%s", narrative.Field("Stop", "Sky is stopping; this goes on when it is back"))
 		return err
@@ -123,11 +126,18 @@ func (p *Platform) build(ctx context.Context, app models.App, build models.Build
 	if err != nil {
 		return buildpipeline.Result{}, err
 	}
-	files, closer, err := p.Repositories.Files(ctx, app.ID, build.Commit)
+	files, err := p.Repositories.Files(ctx, app.ID, build.Commit)
 	if err != nil {
 		return buildpipeline.Result{}, fmt.Errorf("open the commit: %w", err)
 	}
-	defer func() { _ = closer.Close() }()
+	defer func() { _ = files.Close() }()
+	warnings, err := files.Warnings()
+	if err != nil {
+		return buildpipeline.Result{}, fmt.Errorf("look through the commit: %w", err)
+	}
+	for _, warning := range warnings {
+		log.Say("%s", narrative.Field("Warning", warning))
+	}
 	return p.Builder.Build(ctx, buildpipeline.Job{
 		App: app.Name, AppID: app.ID, Number: build.Number, Commit: build.Commit, Files: files,
 		Buildpack: app.Buildpack, Runtimes: runtimes, ClearCache: build.ClearCache, Log: log,

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/skypanel/sky/agent/protocol"
+	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
 )
 
@@ -57,7 +58,7 @@ func (p *Platform) instances(ctx context.Context, app models.App) ([]InstanceSta
 		}
 		if known {
 			status.State, status.Since = models.InstanceState(seen.State), seen.Since
-			status.Restarts, status.Reason = seen.Restarts, clean(seen.Reason)
+			status.Restarts, status.Reason = seen.Restarts, narrative.Clean(seen.Reason)
 		}
 		joined = append(joined, status)
 	}
@@ -92,6 +93,6 @@ func (p *Platform) Observed(ctx context.Context, _ models.ID, observed protocol.
 		if err != nil {
 			continue
 		}
-		p.record(ctx, models.Actor{Name: "sky"}, &models.App{ID: app}, "instance.failed", clean(status.Reason))
+		p.record(ctx, models.Actor{Name: "sky"}, &models.App{ID: app}, "instance.failed", narrative.Clean(status.Reason))
 	}
 }

@@ -88,10 +88,7 @@ func (l *lanes) next(app models.ID, at *lane) {
 	at.waiting = at.waiting[1:]
 	at.running = w
 	l.group.Go(func() {
-		err := context.Cause(w.ctx)
-		if err == nil {
-			err = w.run(w.ctx)
-		}
+		err := w.run(w.ctx) // cancelled or not: it has its own end to record
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.finish(w, err)
@@ -120,6 +117,24 @@ func (l *lanes) find(app models.ID, match func(build models.ID) bool) *work {
 		}
 	}
 	return nil
+}
+
+// drop takes work that waits out of the App's lane and ends it with cause. It
+// returns false when the work runs already, or has ended.
+func (l *lanes) drop(app models.ID, w *work, cause error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := l.byApp[app]
+	if at == nil {
+		return false
+	}
+	place := slices.Index(at.waiting, w)
+	if place < 0 {
+		return false
+	}
+	at.waiting = slices.Delete(at.waiting, place, place+1)
+	l.finish(w, cause)
+	return true
 }
 
 // do runs fn in the App's lane and waits for it. When ctx ends first, fn goes

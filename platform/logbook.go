@@ -38,7 +38,7 @@ func (l *buildLog) Say(format string, args ...any) {
 func (l *buildLog) Detail(text string) { l.append(logs.Detail, text) }
 
 func (l *buildLog) append(kind logs.Kind, text string) {
-	entry := logs.Entry{Time: time.Now().UTC(), Kind: kind, Text: clean(text)}
+	entry := logs.Entry{Time: time.Now().UTC(), Kind: kind, Text: narrative.Clean(text)}
 	if err := l.platform.Logs.Append(l.stream, entry); err != nil {
 		l.platform.Log.Error("build log", "error", err)
 	}
@@ -122,6 +122,6 @@ func (p *Platform) Append(_ context.Context, header protocol.StreamHeader, line 
 	}
 	return p.Logs.Append(appStream(app), logs.Entry{
 		Time: line.Time, Kind: kind, Source: fmt.Sprintf("%s.%d", header.Process, header.Ordinal),
-		Instance: header.Instance, Text: clean(line.Text),
+		Instance: header.Instance, Text: narrative.Clean(line.Text),
 	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/skypanel/sky/agent/protocol"
+	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/models/store"
 	"github.com/skypanel/sky/rollout"
@@ -41,7 +42,7 @@ func (p *Platform) AddNode(ctx context.Context, actor models.Actor, name string)
 		return models.Node{}, "", models.Errorf(models.Forbidden, "only an admin adds nodes")
 	}
 	if err := models.CheckAppName(name); err != nil {
-		return models.Node{}, "", models.Errorf(models.Invalid, "node name %q is not allowed", clean(name)).WithField("name").
+		return models.Node{}, "", models.Errorf(models.Invalid, "node name %q is not allowed", narrative.Clean(name)).WithField("name").
 			WithRemedy("use lower-case letters, digits and dashes")
 	}
 	token := newToken()

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/skypanel/sky/agent/protocol"
@@ -27,8 +26,16 @@ type Repositories interface {
 	IsAncestor(ctx context.Context, app models.ID, ancestor, descendant string) (bool, error)
 	Commit(ctx context.Context, app models.ID, oid string) (models.Commit, error)
 	Keep(ctx context.Context, app models.ID, name, oid string) error
-	// Files opens the files of one commit; the closer must be called.
-	Files(ctx context.Context, app models.ID, commit string) (fs.FS, io.Closer, error)
+	// Files opens the files of one commit.
+	Files(ctx context.Context, app models.ID, commit string) (Files, error)
+}
+
+// Files are a commit's files. They must be closed.
+type Files interface {
+	fs.FS
+	io.Closer
+	// Warnings name what is in the commit, but not in its files.
+	Warnings() ([]string, error)
 }
 
 // Builder turns commits into images.
@@ -132,21 +139,4 @@ func (p *Platform) record(ctx context.Context, actor models.Actor, app *models.A
 	if err := p.Store.AppendEvent(context.WithoutCancel(ctx), &event); err != nil {
 		p.Log.Error("audit event lost", "kind", kind, "error", err)
 	}
-}
-
-// clean makes text safe to show on a terminal: control characters, among them
-// the escape that begins a control sequence, become visible.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t':
-			return ' '
-		case r < 0x20, r >= 0x7f && r < 0xa0:
-			return '·'
-		case r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069: // bidirectional overrides
-			return '·'
-		default:
-			return r
-		}
-	}, strings.ToValidUTF8(text, "·"))
 }

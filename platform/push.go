@@ -135,7 +135,7 @@ func (p *Platform) storeRefs(ctx context.Context, push *models.Push, updates []*
 			continue
 		}
 		say(push.Out, narrative.Field("Stored", fmt.Sprintf("%s, not deployed: only %s deploys. To deploy it: git push sky %s:%s",
-			clean(branch), push.App.DeployBranch, clean(branch), push.App.DeployBranch)))
+			narrative.Clean(branch), push.App.DeployBranch, narrative.Clean(branch), push.App.DeployBranch)))
 	}
 }
 
@@ -184,7 +184,7 @@ func (p *Platform) submit(ctx context.Context, push *models.Push, deploy *models
 		return models.Build{}, nil, fmt.Errorf("read the pushed commit: %w", err)
 	}
 	build := models.Build{
-		ID: models.NewID(), AppID: push.App.ID, Ref: deploy.Name, Commit: deploy.New, Subject: clean(commit.Subject),
+		ID: models.NewID(), AppID: push.App.ID, Ref: deploy.Name, Commit: deploy.New, Subject: narrative.Clean(commit.Subject),
 		ActorID: push.Actor.UserID, State: models.BuildQueued, ClearCache: options.clearCache, CreatedAt: now(),
 	}
 	for _, update := range carried {

@@ -47,10 +47,20 @@ func OpenVault(path string, mustExist bool) (*Vault, error) {
 		return nil, fmt.Errorf("read key ring: %w", err)
 	}
 	vault := &Vault{}
-	if err := json.Unmarshal(text, &vault.keys); err != nil || len(vault.keys) == 0 {
+	if err := json.Unmarshal(text, &vault.keys); err != nil || !usable(vault.keys) {
 		return nil, fmt.Errorf("the key ring %s is damaged: restore it from your backup", path)
 	}
 	return vault, nil
+}
+
+func usable(keys []masterKey) bool {
+	for _, key := range keys {
+		id, err := hex.DecodeString(key.ID)
+		if err != nil || len(id) != keyIDBytes || len(key.Key) != masterKeyBytes {
+			return false
+		}
+	}
+	return len(keys) > 0
 }
 
 func createVault(path string) (*Vault, error) {
@@ -77,7 +87,14 @@ func writeSecret(path string, data []byte) error {
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
 	}
-	return os.Rename(path+".tmp", path)
+	if err := os.Rename(path+".tmp", path); err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // Derive returns a key for purpose, from the ring's first key (HKDF, RFC 5869).

@@ -2,8 +2,7 @@ package main
 
 import (
 	"context"
-	"io"
-	"io/fs"
+	"fmt"
 	"net/http"
 
 	"github.com/skypanel/sky/fleet"
@@ -26,12 +25,41 @@ func (r receiver) Authorize(ctx context.Context, actor models.Actor, app string,
 type repositories struct{ *gitserver.Repositories }
 
 // Files implements platform.Repositories.
-func (r repositories) Files(ctx context.Context, app models.ID, commit string) (fs.FS, io.Closer, error) {
+func (r repositories) Files(ctx context.Context, app models.ID, commit string) (platform.Files, error) {
 	tree, err := r.Tree(ctx, app, commit)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return tree, tree, nil
+	return files{tree}, nil
+}
+
+// files are a commit's files with warnings in words.
+type files struct{ *gitserver.Tree }
+
+// Warnings implements platform.Files.
+func (f files) Warnings() ([]string, error) {
+	notes, err := f.Notes()
+	if err != nil {
+		return nil, err
+	}
+	var warnings []string
+	add := func(paths []string, what string) {
+		if len(paths) > 0 {
+			warnings = append(warnings, fmt.Sprintf("%s: %s", summary(paths), what))
+		}
+	}
+	add(notes.Submodules, "submodules are not fetched; the directory is empty")
+	add(notes.LFSPointers, "Git LFS is not supported; the app gets the pointer, not the file")
+	add(notes.EscapingLinks, "the symbolic link leads out of the repository")
+	return warnings, nil
+}
+
+// summary names the first of paths and counts the others.
+func summary(paths []string) string {
+	if len(paths) == 1 {
+		return paths[0]
+	}
+	return fmt.Sprintf("%s and %d more", paths[0], len(paths)-1)
 }
 
 // rolloutFleet shows the fleet to the rollout.

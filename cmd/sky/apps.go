@@ -81,8 +81,8 @@ func (c *cli) appsList() *cobra.Command {
 
 func (c *cli) appsInfo() *cobra.Command {
 	return c.appFlag(&cobra.Command{
-		Use: "info", Short: "Show an app", Args: cobra.NoArgs,
-		RunE: c.onApp(func(ctx context.Context, client *v1.Client, name string, _ []string) error {
+		Use: "info [APP]", Short: "Show an app", Args: cobra.MaximumNArgs(1),
+		RunE: c.onNamedApp(func(ctx context.Context, client *v1.Client, name string, _ []string) error {
 			app, err := client.App(ctx, name)
 			if err != nil {
 				return err
@@ -149,17 +149,12 @@ func (c *cli) appsDestroy() *cobra.Command {
 	confirm := ""
 	command := &cobra.Command{
 		Use: "destroy [APP]", Short: "Destroy an app with all it has", Args: cobra.MaximumNArgs(1),
-		RunE: func(command *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				c.app = args[0]
+		RunE: c.onNamedApp(func(ctx context.Context, client *v1.Client, name string, _ []string) error {
+			if err := client.DestroyApp(ctx, name, confirm); err != nil {
+				return err
 			}
-			return c.onApp(func(ctx context.Context, client *v1.Client, name string, _ []string) error {
-				if err := client.DestroyApp(ctx, name, confirm); err != nil {
-					return err
-				}
-				return c.show(struct{}{}, func() { fmt.Fprintf(c.out, "destroyed %s\n", name) })
-			})(command, args)
-		},
+			return c.show(struct{}{}, func() { fmt.Fprintf(c.out, "destroyed %s\n", name) })
+		}),
 	}
 	command.Flags().StringVar(&confirm, "confirm", "", "repeat the app's name")
 	return c.appFlag(command)

@@ -90,7 +90,7 @@ func (c *cli) buildLog(use, short string, narrative bool) *cobra.Command {
 				if narrative && line.Kind != "say" {
 					return nil
 				}
-				return c.show(line, func() { fmt.Fprintln(c.out, line.Text) })
+				return c.line(line, func() { fmt.Fprintln(c.out, line.Text) })
 			})
 			if err == nil && failed != "" {
 				err = errors.New(failed)

@@ -73,6 +73,16 @@ func (c *cli) show(value any, human func()) error {
 	return encoder.Encode(value)
 }
 
+// line prints one value of a stream, as one line of JSON when that was asked
+// for.
+func (c *cli) line(value any, human func()) error {
+	if !c.json {
+		human()
+		return nil
+	}
+	return json.NewEncoder(c.out).Encode(value)
+}
+
 // table prints rows under headings, in columns.
 func (c *cli) table(headings string, rows [][]string) {
 	writer := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
@@ -118,6 +128,16 @@ func (c *cli) onApp(run func(ctx context.Context, client *v1.Client, app string,
 			return err
 		}
 		return run(command.Context(), client, app, args)
+	}
+}
+
+// onNamedApp runs a command about the app that its argument may name.
+func (c *cli) onNamedApp(run func(ctx context.Context, client *v1.Client, app string, args []string) error) func(*cobra.Command, []string) error {
+	return func(command *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			c.app = args[0]
+		}
+		return c.onApp(run)(command, nil)
 	}
 }
 

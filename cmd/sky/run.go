@@ -69,7 +69,7 @@ func (c *cli) logsCommand() *cobra.Command {
 		Use: "logs", Short: "Show what an app's instances print", Args: cobra.NoArgs,
 		RunE: c.onApp(func(ctx context.Context, client *v1.Client, app string, _ []string) error {
 			return client.AppLog(ctx, app, lines, follow, func(line v1.LogLine) error {
-				return c.show(line, func() {
+				return c.line(line, func() {
 					fmt.Fprintf(c.out, "%s %s  %s\n", line.Time.Local().Format(time.DateTime), line.Source, line.Text)
 				})
 			})
