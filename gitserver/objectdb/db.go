@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -25,19 +26,23 @@ type DB struct {
 }
 
 // Open opens the object directories, each like a repository's objects/, in the
-// order in which they are searched. A directory that is missing is empty.
+// order in which they are searched, the oldest pack of each first: a delta's
+// base is then found before the delta more often than not. A directory that is
+// missing is empty. Files may be removed once Open has returned.
 func Open(dirs ...string) (*DB, error) {
 	db := &DB{dirs: dirs}
 	for _, dir := range dirs {
 		indexes, err := filepath.Glob(filepath.Join(dir, "pack", "pack-*.idx"))
 		if err != nil {
-			return nil, fmt.Errorf("list packs: %w", err)
+			return nil, errors.Join(fmt.Errorf("list packs: %w", err), db.Close())
 		}
+		first := len(db.packs)
 		for _, index := range indexes {
 			if err := db.add(index); err != nil {
 				return nil, errors.Join(fmt.Errorf("open pack: %w", err), db.Close())
 			}
 		}
+		slices.SortStableFunc(db.packs[first:], func(a, b *pack) int { return a.modified.Compare(b.modified) })
 	}
 	return db, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/skypanel/sky/gitserver/object"
 )
@@ -26,16 +27,26 @@ type pack struct {
 	count int
 	end   int64 // where the entries end
 
+	path     string // of the .pack file
+	modified time.Time
+
 	sorting sync.Once
-	sorted  []int64 // offsets, once somebody asks
+	sorted  []place // once somebody asks
+}
+
+// place is where the i-th name of the index has its entry.
+type place struct {
+	offset int64
+	i      int32
 }
 
 func openPack(indexPath string) (*pack, error) {
-	file, err := os.Open(strings.TrimSuffix(indexPath, ".idx") + ".pack")
+	path := strings.TrimSuffix(indexPath, ".idx") + ".pack"
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	p := &pack{file: file}
+	p := &pack{file: file, path: path}
 	if err := p.mapIndex(indexPath); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
@@ -43,7 +54,7 @@ func openPack(indexPath string) (*pack, error) {
 	if err != nil {
 		return nil, errors.Join(err, p.close())
 	}
-	p.end = info.Size() - object.Size
+	p.end, p.modified = info.Size()-object.Size, info.ModTime()
 	return p, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"math"
 
 	"github.com/skypanel/sky/gitserver/object"
 	"github.com/skypanel/sky/gitserver/packfile"
@@ -12,7 +13,13 @@ import (
 const (
 	maxChain  = 5_000
 	maxWindow = 256 << 10
+	maxObject = math.MaxUint32
+	maxRatio  = 1032     // deflate makes nothing smaller than this
+	maxCopy   = 16 << 20 // bytes that one byte of a delta can bring
 )
+
+// errImplausible keeps a flipped bit from asking for more memory than there is.
+var errImplausible = errors.New("the pack cannot hold an object of the size it states")
 
 // entry is where a pack keeps an object or a delta.
 type entry struct {
@@ -51,6 +58,9 @@ func (db *DB) inflate(e entry) ([]byte, error) {
 	defer db.inflaters.Put(inflater)
 	if err := inflater.Reset(e.pack.readerAt(e.offset+int64(e.Len), int(e.Size/2)+256)); err != nil {
 		return nil, err
+	}
+	if e.Size > maxObject || e.Size/maxRatio > e.pack.end-e.offset {
+		return nil, errImplausible
 	}
 	data := make([]byte, e.Size)
 	return data, inflater.Fill(data)
@@ -103,6 +113,9 @@ func (db *DB) patch(base cached, deltas []entry) (object.Kind, []byte, error) {
 		}
 		if baseSize != int64(len(base.data)) {
 			return 0, nil, errors.New("delta is for another base")
+		}
+		if size > maxObject || size/maxCopy > int64(len(instructions)) {
+			return 0, nil, errImplausible
 		}
 		out := make([]byte, size)
 		if err := packfile.Patch(out, base.data, instructions); err != nil {

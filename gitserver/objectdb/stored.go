@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sort"
 
 	"github.com/skypanel/sky/gitserver/object"
 	"github.com/skypanel/sky/gitserver/packfile"
@@ -58,18 +57,40 @@ func (db *DB) Stored(at Place) (Stored, error) {
 	return s, nil
 }
 
+// IDAt returns the name of the object whose entry begins at a place, such as
+// Stored.Base.
+func (db *DB) IDAt(at Place) (object.ID, bool) {
+	p := db.packs[at.Pack]
+	i, ok := slices.BinarySearchFunc(p.places(), at.Offset, place.compare)
+	if !ok {
+		return object.Zero, false
+	}
+	return object.ID(p.name(int(p.sorted[i].i))), true
+}
+
 // next returns where the entry after the one at offset begins.
 func (p *pack) next(offset int64) int64 {
-	p.sorting.Do(func() {
-		p.sorted = make([]int64, p.count)
-		for i := range p.sorted {
-			p.sorted[i] = p.offset(i)
-		}
-		slices.Sort(p.sorted)
-	})
-	i := sort.Search(len(p.sorted), func(i int) bool { return p.sorted[i] > offset })
-	if i == len(p.sorted) {
+	places := p.places()
+	i, found := slices.BinarySearchFunc(places, offset, place.compare)
+	if found {
+		i++
+	}
+	if i == len(places) {
 		return p.end
 	}
-	return p.sorted[i]
+	return places[i].offset
 }
+
+// places returns all entries as they lie in the pack.
+func (p *pack) places() []place {
+	p.sorting.Do(func() {
+		p.sorted = make([]place, p.count)
+		for i := range p.sorted {
+			p.sorted[i] = place{p.offset(i), int32(i)}
+		}
+		slices.SortFunc(p.sorted, func(a, b place) int { return a.compare(b.offset) })
+	})
+	return p.sorted
+}
+
+func (p place) compare(offset int64) int { return cmp.Compare(p.offset, offset) }

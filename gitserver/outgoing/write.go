@@ -16,8 +16,9 @@ import (
 	"github.com/skypanel/sky/gitserver/packfile"
 )
 
-// Write sends the objects as one pack. It never sends a delta without its base.
-// Memory is that of the list and of one object; ctx ends it early.
+// Write sends the objects as one pack. It never sends a delta without its base,
+// which comes first. Memory is that of the list and of one object; ctx ends it
+// early.
 func Write(ctx context.Context, w io.Writer, db *objectdb.DB, ids []object.ID, ofsDelta bool) error {
 	digest := sha1.New()
 	p := &packWriter{db: db, out: bufio.NewWriterSize(io.MultiWriter(w, digest), 64<<10), digest: digest, ofsDelta: ofsDelta}
@@ -29,7 +30,7 @@ func Write(ctx context.Context, w io.Writer, db *objectdb.DB, ids []object.ID, o
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := p.item(&p.items[i]); err != nil {
+		if err := p.item(&p.items[i], i < p.packed); err != nil {
 			return fmt.Errorf("send object %s: %w", p.items[i].id, err)
 		}
 	}
@@ -56,7 +57,11 @@ type item struct {
 	id    object.ID
 	place objectdb.Place
 	at    int64 // where it begins in the pack that is sent; 0 until then
+	depth int   // of deltas below it, once it is sent
 }
+
+// maxDepth bounds the chains that deltas from several packs may add up to.
+const maxDepth = 4_000
 
 // plan puts the objects in the order of the store's packs, in which bases come
 // before most of their deltas, and reads are sequential.
@@ -83,9 +88,9 @@ func (p *packWriter) sent(place objectdb.Place) *item {
 	return &p.items[i]
 }
 
-func (p *packWriter) item(i *item) error {
+func (p *packWriter) item(i *item, packed bool) error {
 	i.at = p.written
-	if _, ok := p.db.Locate(i.id); !ok {
+	if !packed {
 		return p.deflate(i.id)
 	}
 	stored, err := p.db.Stored(i.place)
@@ -95,17 +100,42 @@ func (p *packWriter) item(i *item) error {
 	if stored.Kind.Whole() {
 		return p.copy(packfile.AppendHeader(nil, stored.Kind, stored.Size), stored)
 	}
-	// A base is used only from the same pack, so that no two deltas can build
-	// on each other.
-	base := p.sent(stored.Base)
-	switch {
-	case base == nil:
+	base := p.base(stored)
+	if base == nil {
 		return p.deflate(i.id)
-	case p.ofsDelta && base.at > 0:
-		return p.copy(packfile.AppendOfsHeader(nil, stored.Size, i.at-base.at), stored)
-	default:
-		return p.copy(append(packfile.AppendHeader(nil, object.RefDelta, stored.Size), base.id[:]...), stored)
 	}
+	i.depth = base.depth + 1
+	if p.ofsDelta {
+		return p.copy(packfile.AppendOfsHeader(nil, stored.Size, i.at-base.at), stored)
+	}
+	return p.copy(append(packfile.AppendHeader(nil, object.RefDelta, stored.Size), base.id[:]...), stored)
+}
+
+// base returns the item that a delta can build on: its base, if that was sent
+// before, from whichever pack, so that no two deltas build on each other.
+func (p *packWriter) base(stored objectdb.Stored) *item {
+	base := p.sent(stored.Base)
+	if base == nil {
+		base = p.copyOf(stored.Base)
+	}
+	if base == nil || base.at == 0 || base.depth >= maxDepth {
+		return nil
+	}
+	return base
+}
+
+// copyOf returns the item that is sent for the object at a place, of which
+// another pack has a copy too.
+func (p *packWriter) copyOf(at objectdb.Place) *item {
+	id, ok := p.db.IDAt(at)
+	if !ok {
+		return nil
+	}
+	place, ok := p.db.Locate(id)
+	if !ok {
+		return nil
+	}
+	return p.sent(place)
 }
 
 func (p *packWriter) copy(header []byte, stored objectdb.Stored) error {
