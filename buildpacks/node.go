@@ -183,21 +183,24 @@ func lastNode(file *dockerfile) string {
 
 const (
 	npmCache = "/cache/npm"
-	npmPrune = "npm prune --omit=dev --ignore-scripts --no-audit --no-fund --cache " + npmCache
-	npmBuild = "npm run build --cache " + npmCache
+	npmPrune = "npm prune --omit=dev --ignore-scripts"
+	// npmQuiet points npm to its cache and keeps it from asking the registry for
+	// more than packages.
+	npmQuiet = "ENV npm_config_cache=" + npmCache + " npm_config_audit=false npm_config_fund=false npm_config_update_notifier=false"
+	npmBuild = "npm run build"
 )
 
 // install puts the dependencies into a stage of their own: as long as files do
 // not change, it is not run again.
 func (a nodeApp) install(file *dockerfile, files string, keepDev bool) {
 	file.from(file.images.Build, "dependencies")
+	file.line(npmQuiet)
 	file.line("WORKDIR /app")
 	file.line("COPY %s ./", files)
 	command := "npm install"
 	if a.lock {
 		command = "npm ci"
 	}
-	command += " --no-audit --no-fund --cache " + npmCache
 	if !keepDev {
 		command += " --omit=dev"
 	}
@@ -220,6 +223,7 @@ func (a nodeApp) otherManifests() string {
 // stay out of its layer.
 func (a nodeApp) build(file *dockerfile) {
 	file.from(file.images.Build, "build")
+	file.line(npmQuiet)
 	file.line("WORKDIR /app")
 	file.line("COPY . ./")
 	mounts := []string{}

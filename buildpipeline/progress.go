@@ -59,7 +59,7 @@ func (p *progress) vertex(vertex *client.Vertex) {
 	internal := strings.HasPrefix(vertex.Name, "[internal]")
 	if vertex.Started != nil && !p.started[id] && !internal {
 		p.started[id] = true
-		p.log.Detail("▸ " + vertex.Name)
+		p.log.Detail("▸ " + mountFlags.ReplaceAllString(vertex.Name, ""))
 		p.announce(vertex)
 	}
 	if vertex.Completed == nil || p.done[id] {
@@ -102,6 +102,9 @@ func (p *progress) announce(vertex *client.Vertex) {
 	}
 	p.log.Say("%s", narrative.Field("", "› "+text))
 }
+
+// mountFlags are the caches and secrets of a RUN, which say nothing to a reader.
+var mountFlags = regexp.MustCompile(` --mount=\S+`)
 
 var runInstruction = regexp.MustCompile(`^\[[^\]]*\] RUN `)
 
