@@ -17,7 +17,7 @@ import (
 func (p *Platform) deploy(ctx context.Context, build models.Build) error {
 	started := time.Now()
 	err := p.deploySteps(ctx, &build, started)
-	if errors.Is(err, context.Canceled) {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = context.Cause(ctx) // who ended it, rather than what it was doing
 	}
 	if p.stopping(err) {
