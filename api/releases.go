@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	v1 "github.com/skypanel/sky/api/v1"
 	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/platform"
 )
 
 func (s *server) releases(routes huma.API) {
@@ -81,7 +82,7 @@ func (s *server) changeEnv(ctx context.Context, input *struct {
 		return nil, s.problem(ctx, err)
 	}
 	told := &story{}
-	release, err := s.Platform.ChangeConfig(ctx, actor(ctx), app, input.Body.Set, input.Body.Unset, told)
+	release, err := s.Platform.ChangeConfig(ctx, actor(ctx), app, platform.ConfigChange(input.Body), told)
 	name := ""
 	if release != nil {
 		name = release.Name()

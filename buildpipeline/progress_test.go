@@ -57,9 +57,9 @@ func TestProgressTellsTheFullLog(t *testing.T) {
 	})
 	p.add(&client.SolveStatus{Vertexes: []*client.Vertex{step(runStep, "", false), step("[1/4] FROM x", "", true)}})
 	require.Equal(t, []string{
-		"▸ " + runStep, "  done", "  split hére", "  bad �", "  last", "  done in 1.5s", "▸ [1/4] FROM x", "  cached",
+		"▸ [build 3/4] RUN npm ci", "  done", "  split hére", "  bad �", "  last", "  done in 1.5s", "▸ [1/4] FROM x", "  cached",
 	}, log.detail)
-	require.Empty(t, log.said)
+	require.Equal(t, []string{"         › npm ci"}, log.said)
 }
 
 func TestProgressIsBounded(t *testing.T) {

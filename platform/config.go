@@ -51,25 +51,31 @@ func (p *Platform) Config(ctx context.Context, actor models.Actor, app models.Ap
 	return config, nil
 }
 
+// ConfigChange are variables to set and to unset, in one Release.
+type ConfigChange struct {
+	Set   map[string]string
+	Unset []string
+}
+
 // ChangeConfig sets and unsets variables and, when the App is live, applies them
 // by a new Release, without a build. It returns that Release, or nil when
 // nothing runs or nothing changed. The Config stays changed when the Release
 // fails: the next one gets it too.
-func (p *Platform) ChangeConfig(ctx context.Context, actor models.Actor, app models.App, set map[string]string, unset []string, log rollout.Log) (*models.Release, error) {
-	if err := checkConfig(set, unset); err != nil {
+func (p *Platform) ChangeConfig(ctx context.Context, actor models.Actor, app models.App, change ConfigChange, log rollout.Log) (*models.Release, error) {
+	if err := change.check(); err != nil {
 		return nil, err
 	}
 	var release *models.Release
 	err := p.lanes.do(ctx, app.ID, func(ctx context.Context) error {
 		var err error
-		release, err = p.changeConfig(ctx, actor, app.ID, set, unset, log)
+		release, err = p.changeConfig(ctx, actor, app.ID, change, log)
 		return err
 	})
 	return release, p.laneError(err)
 }
 
-func checkConfig(set map[string]string, unset []string) error {
-	for _, key := range slices.Concat(slices.Collect(maps.Keys(set)), unset) {
+func (c ConfigChange) check() error {
+	for _, key := range slices.Concat(slices.Collect(maps.Keys(c.Set)), c.Unset) {
 		if err := models.CheckEnvKey(key); err != nil {
 			return err
 		}
@@ -77,7 +83,7 @@ func checkConfig(set map[string]string, unset []string) error {
 			return models.Errorf(models.Invalid, "%s is set by Sky", key).WithField(key).WithRemedy("choose another name")
 		}
 	}
-	for key, value := range set {
+	for key, value := range c.Set {
 		if len(value) > maxEnvValue {
 			return models.Errorf(models.TooLarge, "the value of %s is longer than %d KB", key, maxEnvValue>>10).WithField(key)
 		}
@@ -89,18 +95,18 @@ func checkConfig(set map[string]string, unset []string) error {
 	return nil
 }
 
-func (p *Platform) changeConfig(ctx context.Context, actor models.Actor, id models.ID, set map[string]string, unset []string, log rollout.Log) (*models.Release, error) {
+func (p *Platform) changeConfig(ctx context.Context, actor models.Actor, id models.ID, change ConfigChange, log rollout.Log) (*models.Release, error) {
 	before, err := p.config(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if lacking := missing(before, unset); len(lacking) > 0 {
+	if lacking := missing(before, change.Unset); len(lacking) > 0 {
 		return nil, models.Errorf(models.NotFound, "%s is not set", strings.Join(lacking, ", ")).WithField("unset").
 			WithRemedy("`sky env list` shows what is")
 	}
 	after := maps.Clone(before)
-	maps.Copy(after, set)
-	for _, key := range unset {
+	maps.Copy(after, change.Set)
+	for _, key := range change.Unset {
 		delete(after, key)
 	}
 	if len(after) > maxEnvVars {
@@ -109,16 +115,16 @@ func (p *Platform) changeConfig(ctx context.Context, actor models.Actor, id mode
 	if sameConfig(before, after) {
 		return nil, nil
 	}
-	if err := p.storeConfig(ctx, id, set, unset); err != nil {
+	if err := p.storeConfig(ctx, id, change); err != nil {
 		return nil, err
 	}
 	app, err := p.Store.App(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	keys := slices.Sorted(maps.Keys(set))
-	p.record(ctx, actor, &app, "env.change", strings.Join(slices.Concat(keys, unset), " "))
-	return p.releaseConfig(ctx, actor, app, describeChange(keys, unset), log)
+	keys := slices.Sorted(maps.Keys(change.Set))
+	p.record(ctx, actor, &app, "env.change", strings.Join(slices.Concat(keys, change.Unset), " "))
+	return p.releaseConfig(ctx, actor, app, describeChange(keys, change.Unset), log)
 }
 
 func describeChange(set, unset []string) string {
@@ -153,16 +159,16 @@ func (p *Platform) releaseConfig(ctx context.Context, actor models.Actor, app mo
 }
 
 // storeConfig seals the variables and writes them.
-func (p *Platform) storeConfig(ctx context.Context, app models.ID, set map[string]string, unset []string) error {
-	vars := make([]models.EnvVar, 0, len(set))
-	for key, value := range set {
+func (p *Platform) storeConfig(ctx context.Context, app models.ID, change ConfigChange) error {
+	vars := make([]models.EnvVar, 0, len(change.Set))
+	for key, value := range change.Set {
 		sealed, err := p.Vault.seal(app, "env "+key, []byte(value))
 		if err != nil {
 			return err
 		}
 		vars = append(vars, models.EnvVar{ID: models.NewID(), AppID: app, Key: key, Value: sealed, UpdatedAt: now()})
 	}
-	return p.Store.ChangeEnv(ctx, app, vars, unset)
+	return p.Store.ChangeEnv(ctx, app, vars, change.Unset)
 }
 
 // replaceConfig makes config all that the App has.
@@ -177,5 +183,5 @@ func (p *Platform) replaceConfig(ctx context.Context, app models.ID, config map[
 			unset = append(unset, key)
 		}
 	}
-	return p.storeConfig(ctx, app, config, unset)
+	return p.storeConfig(ctx, app, ConfigChange{Set: config, Unset: unset})
 }

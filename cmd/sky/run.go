@@ -102,27 +102,37 @@ func (c *cli) openCommand() *cobra.Command {
 
 func (c *cli) adminCommand() *cobra.Command {
 	command := &cobra.Command{Use: "admin", Short: "Administer the platform"}
-	nodes := &cobra.Command{
+	command.AddCommand(c.adminNodes(), c.adminNodeAdd())
+	return command
+}
+
+func (c *cli) adminNodes() *cobra.Command {
+	return &cobra.Command{
 		Use: "nodes", Short: "List nodes", Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			client, err := c.client()
 			if err != nil {
 				return err
 			}
-			found, err := client.Nodes(command.Context())
+			nodes, err := client.Nodes(command.Context())
 			if err != nil {
 				return err
 			}
-			return c.show(found, func() {
+			return c.show(nodes, func() {
 				var rows [][]string
-				for _, node := range found {
-					rows = append(rows, []string{node.Name, node.State, node.EngineVersion, strconv.Itoa(node.CPUs), fmt.Sprintf("%d MB", node.MemoryBytes>>20)})
+				for _, node := range nodes {
+					rows = append(rows, []string{
+						node.Name, node.State, node.EngineVersion, strconv.Itoa(node.CPUs), fmt.Sprintf("%d MB", node.MemoryBytes>>20),
+					})
 				}
 				c.table("NAME\tSTATE\tDOCKER\tCPUS\tMEMORY", rows)
 			})
 		},
 	}
-	add := &cobra.Command{
+}
+
+func (c *cli) adminNodeAdd() *cobra.Command {
+	return &cobra.Command{
 		Use: "node-add NAME", Short: "Add a node and print how its agent joins", Args: cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			client, err := c.client()
@@ -138,6 +148,4 @@ func (c *cli) adminCommand() *cobra.Command {
 			})
 		},
 	}
-	command.AddCommand(nodes, add)
-	return command
 }
