@@ -129,7 +129,7 @@ func (p *Platform) AddKey(ctx context.Context, actor models.Actor, name, text st
 		name = comment
 	}
 	if name = strings.TrimSpace(narrative.Clean(name)); name == "" || len(name) > 100 {
-		name = "key-" + models.NewID().String()[:8]
+		name = "key-" + models.NewID().String()[28:] // its random end
 	}
 	key := models.Key{
 		ID: models.NewID(), UserID: actor.UserID, Name: name, Fingerprint: ssh.FingerprintSHA256(parsed),
