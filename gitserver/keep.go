@@ -25,7 +25,7 @@ func hidden(name string) bool { return strings.HasPrefix(name, hiddenPrefix) }
 
 // Keep holds oid and all it reaches under the hidden name, so that a failed
 // push need not be uploaded again. Only the last 20 names are held: an older
-// one gives way.
+// one gives way. An object that is not there is models.NotFound.
 func (r *Repositories) Keep(ctx context.Context, app models.ID, name, oid string) error {
 	id, err := object.ParseID(oid)
 	if err != nil {
@@ -42,11 +42,14 @@ func (r *Repositories) Keep(ctx context.Context, app models.ID, name, oid string
 		return fmt.Errorf("keep objects: %w", err)
 	}
 	keep := &refs.Update{Name: keepPrefix + name, Old: old, New: id}
+	if err := r.checkPresent(app, keep); err != nil {
+		return fmt.Errorf("keep objects: %w", err)
+	}
 	if err := store.Apply(append(moves, keep), false); err != nil {
 		return fmt.Errorf("keep objects: %w", err)
 	}
 	if keep.Err != nil {
-		return fmt.Errorf("keep objects: %w", keep.Err)
+		return fmt.Errorf("keep objects: %w", r.verdict(app, keep))
 	}
 	return nil
 }

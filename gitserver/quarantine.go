@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/skypanel/sky/gitserver/packfile"
 	"github.com/skypanel/sky/models"
@@ -44,15 +45,20 @@ func (q *quarantine) packDir() string { return filepath.Join(q.dir, "pack") }
 
 // adopt moves a verified pack into the repository, durably. The index goes
 // first: git and this package ignore an index without a pack, go-git fails on a
-// pack without an index. A nil pack is nothing to do.
+// pack without an index. A nil pack is nothing to do; one that is there already
+// becomes as young as if it were new. The caller holds the App's lock.
 func (q *quarantine) adopt(pack *packfile.Pack) error {
 	if pack == nil {
 		return nil
 	}
 	home := filepath.Join(q.repository, "objects", "pack")
 	known, err := holds(filepath.Join(home, filepath.Base(pack.IndexPath)), pack.IndexPath)
-	if err != nil || known {
+	if err != nil {
 		return err
+	}
+	if known {
+		now := time.Now()
+		return os.Chtimes(filepath.Join(home, filepath.Base(pack.Path)), now, now)
 	}
 	for _, path := range []string{pack.IndexPath, pack.Path} {
 		if err := os.Rename(path, filepath.Join(home, filepath.Base(path))); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 // receive is one git-receive-pack session: the story of a push until the
 // Receiver takes over, and the report at its end.
 func (d *Door) receive(ctx context.Context, x *exchange) error {
+	defer d.Repositories.pushing(x.app.ID)()
 	if !x.stateless || x.advertise {
 		if err := d.advertiseReceive(x); err != nil || x.advertise {
 			return err
@@ -91,12 +93,23 @@ func (p *receiving) process(ctx context.Context) error {
 		p.refuseAll(err)
 		return nil
 	}
-	if err := quarantine.adopt(pack); err != nil {
+	if err := p.adopt(quarantine, pack); err != nil {
 		p.refuseAll(err)
 		return nil
 	}
 	p.Receiver.Receive(ctx, p.push())
 	return nil
+}
+
+// adopt stores the pack, unless all that is left to do is to delete refs: a pack
+// whose every ref was refused may lack what it links to.
+func (p *receiving) adopt(quarantine *quarantine, pack *packfile.Pack) error {
+	wanted := func(update *models.RefUpdate) bool { return update.Err == nil && !update.Delete() }
+	if !slices.ContainsFunc(p.request.updates, wanted) {
+		return nil
+	}
+	defer p.Repositories.lock(p.app.ID)()
+	return quarantine.adopt(pack)
 }
 
 // takePack reads the pack, if one follows, and verifies it in quarantine. It

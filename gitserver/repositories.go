@@ -27,7 +27,7 @@ type Repositories struct {
 	Dir string
 	Log *slog.Logger
 
-	locks sync.Map // app id to *sync.Mutex
+	states sync.Map // app id to *appState
 }
 
 // Ref is a name and the object that it leads to.
@@ -106,7 +106,7 @@ func (r *Repositories) Exists(app models.ID) bool {
 }
 
 // Recover removes what a killed process left behind in every repository:
-// quarantined packs, lock files, temporary files. Call it before any door opens.
+// quarantined packs, lock files, temporary files, half of a pack. Call it before any door opens.
 func (r *Repositories) Recover(ctx context.Context) error {
 	entries, err := os.ReadDir(r.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -141,10 +141,23 @@ func tidy(repository string) error {
 			errs = append(errs, os.RemoveAll(path))
 		}
 	}
+	errs = append(errs, removeLoneIndexes(filepath.Join(repository, "objects", "pack")))
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("tidy %s: %w", filepath.Base(repository), err)
 	}
 	return nil
+}
+
+// removeLoneIndexes removes the indexes whose pack has not come yet or has gone.
+func removeLoneIndexes(dir string) error {
+	indexes, err := filepath.Glob(filepath.Join(dir, "pack-*.idx"))
+	errs := []error{err}
+	for _, index := range indexes {
+		if _, err := os.Stat(strings.TrimSuffix(index, ".idx") + ".pack"); errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, os.Remove(index))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Refs lists the App's branches and tags by name; hidden refs are left out.
@@ -186,8 +199,9 @@ func (r *Repositories) Ref(ctx context.Context, app models.ID, name string) (str
 
 // UpdateRefs moves the refs of every update whose Err is nil and whose Old is
 // the ref's present value, durably, and leaves the verdict in Err: a
-// models.Error, Conflict when the ref has moved meanwhile. With atomic, all
-// move or none. It returns an error only when it could not try.
+// models.Error, Conflict when the ref has moved meanwhile, NotFound when the
+// object is gone. With atomic, all move or none. It returns an error only when
+// it could not try.
 func (r *Repositories) UpdateRefs(ctx context.Context, app models.ID, updates []*models.RefUpdate, atomic bool) error {
 	store, err := r.refs(app)
 	if err != nil {
@@ -201,6 +215,9 @@ func (r *Repositories) UpdateRefs(ctx context.Context, app models.ID, updates []
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if err := r.checkPresent(app, moves...); err != nil {
+		return err
+	}
 	if err := store.Apply(moves, atomic); err != nil {
 		return fmt.Errorf("update refs: %w", err)
 	}
@@ -210,6 +227,21 @@ func (r *Repositories) UpdateRefs(ctx context.Context, app models.ID, updates []
 		}
 	}
 	return nil
+}
+
+// checkPresent refuses to lead refs to objects that are not there, or no more.
+// The caller holds the App's lock, so that they stay.
+func (r *Repositories) checkPresent(app models.ID, moves ...*refs.Update) error {
+	db, err := r.openObjects(app)
+	if err != nil {
+		return err
+	}
+	for _, move := range moves {
+		if move.Err == nil && !move.New.IsZero() && !db.Has(move.New) {
+			move.Err = fmt.Errorf("%w: %s", objectdb.ErrNotFound, move.New)
+		}
+	}
+	return db.Close()
 }
 
 func parseUpdate(update *models.RefUpdate) *refs.Update {
@@ -232,6 +264,8 @@ func (r *Repositories) verdict(app models.ID, move *refs.Update) error {
 		return models.Errorf(models.Conflict, "%w", move.Err)
 	case errors.Is(move.Err, refs.ErrLocked):
 		return models.Errorf(models.Unavailable, "%w", move.Err)
+	case errors.Is(move.Err, objectdb.ErrNotFound):
+		return models.Errorf(models.NotFound, "%w", move.Err)
 	case refs.CheckName(move.Name) != nil:
 		return models.Errorf(models.Invalid, "%w", move.Err)
 	}
@@ -239,8 +273,15 @@ func (r *Repositories) verdict(app models.ID, move *refs.Update) error {
 	return &models.Error{Code: models.Internal, Message: "the ref could not be written", Cause: move.Err}
 }
 
-// objects opens the App's objects for reading. The caller must Close them.
+// objects opens the App's objects for reading, under its lock: packs are not
+// swapped meanwhile. The caller must Close them.
 func (r *Repositories) objects(app models.ID, quarantine ...string) (*objectdb.DB, error) {
+	defer r.lock(app)()
+	return r.openObjects(app, quarantine...)
+}
+
+// openObjects is objects for who holds the App's lock.
+func (r *Repositories) openObjects(app models.ID, quarantine ...string) (*objectdb.DB, error) {
 	if err := r.require(app); err != nil {
 		return nil, err
 	}
@@ -266,10 +307,6 @@ func (r *Repositories) path(app models.ID) string {
 	return filepath.Join(r.Dir, app.String()+repositorySuffix)
 }
 
-// lock takes the App's lock and returns what releases it.
-func (r *Repositories) lock(app models.ID) (unlock func()) {
-	value, _ := r.locks.LoadOrStore(app, &sync.Mutex{})
-	mutex := value.(*sync.Mutex)
-	mutex.Lock()
-	return mutex.Unlock
+func (r *Repositories) packDir(app models.ID) string {
+	return filepath.Join(r.path(app), "objects", "pack")
 }

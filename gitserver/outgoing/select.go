@@ -153,7 +153,7 @@ func (s *selection) recount(id object.ID) {
 
 // want paints a commit, or adds what is none.
 func (s *selection) want(id object.ID) error {
-	kind, data, err := s.db.Read(id)
+	kind, _, err := s.db.Stat(id)
 	if err != nil {
 		return err
 	}
@@ -163,16 +163,24 @@ func (s *selection) want(id object.ID) error {
 	case object.Tree:
 		s.trees = append(s.trees, id)
 		return nil
+	case object.Tag:
+		return s.wantTag(id)
 	}
 	s.add(id)
-	if kind == object.Tag {
-		target, _, err := object.TagTarget(data)
-		if err != nil {
-			return err
-		}
-		return s.want(target)
-	}
 	return nil
+}
+
+func (s *selection) wantTag(id object.ID) error {
+	data, err := s.db.ReadKind(id, object.Tag)
+	if err != nil {
+		return err
+	}
+	target, _, err := object.TagTarget(data)
+	if err != nil {
+		return err
+	}
+	s.add(id)
+	return s.want(target)
 }
 
 // collect keeps the commits that did not turn out to be common later, and the
