@@ -1,0 +1,258 @@
+package platform
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/skypanel/sky/agent/protocol"
+	"github.com/skypanel/sky/buildpacks"
+	"github.com/skypanel/sky/buildpipeline"
+	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
+	"github.com/skypanel/sky/platform/logs"
+	"github.com/skypanel/sky/rollout"
+	"github.com/stretchr/testify/require"
+)
+
+// repositories keeps refs in memory. Every commit follows every other one that
+// is smaller.
+type repositories struct {
+	mu   sync.Mutex
+	refs map[string]string
+}
+
+func (r *repositories) Create(context.Context, models.ID) error { return nil }
+func (r *repositories) Remove(context.Context, models.ID) error { return nil }
+func (r *repositories) Ref(_ context.Context, _ models.ID, name string) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if oid, ok := r.refs[name]; ok {
+		return oid, nil
+	}
+	return models.ZeroObject, nil
+}
+
+func (r *repositories) UpdateRefs(_ context.Context, _ models.ID, updates []*models.RefUpdate, _ bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, update := range updates {
+		r.refs[update.Name] = update.New
+		if update.Delete() {
+			delete(r.refs, update.Name)
+		}
+	}
+	return nil
+}
+
+func (r *repositories) IsAncestor(_ context.Context, _ models.ID, a, b string) (bool, error) {
+	return a < b, nil
+}
+
+func (r *repositories) Commit(_ context.Context, _ models.ID, oid string) (models.Commit, error) {
+	return models.Commit{ID: oid, Subject: "change " + oid[:1]}, nil
+}
+func (r *repositories) Keep(context.Context, models.ID, string, string) error { return nil }
+func (r *repositories) Files(context.Context, models.ID, string) (Files, error) {
+	return files{}, nil
+}
+
+type files struct{ fstest.MapFS }
+
+func (files) Close() error                { return nil }
+func (files) Warnings() ([]string, error) { return nil, nil }
+
+// builder makes an image named after the commit, unless build says otherwise.
+type builder struct {
+	build func(ctx context.Context, job buildpipeline.Job) error
+}
+
+func (b *builder) Build(ctx context.Context, job buildpipeline.Job) (buildpipeline.Result, error) {
+	if b.build != nil {
+		if err := b.build(ctx, job); err != nil {
+			return buildpipeline.Result{}, err
+		}
+	}
+	job.Log.Say("Build    done")
+	job.Log.Detail("full output")
+	plan := &buildpacks.Plan{Processes: models.Processes{"web": {"serve"}, "worker": {"work"}}, Port: 8080}
+	return buildpipeline.Result{Plan: plan, Runtime: "Test", Dockerfile: "FROM x", Image: "image-" + job.Commit[:1]}, nil
+}
+func (b *builder) RemoveImages(context.Context, models.ID) error { return nil }
+func (b *builder) HasImage(context.Context, string) bool         { return true }
+func (b *builder) Check(context.Context) error                   { return nil }
+
+// nodes is a fleet of one node that does at once what it is assigned.
+type nodes struct {
+	platform *Platform
+	mu       sync.Mutex
+	changed  chan struct{}
+	observed map[models.ID]protocol.InstanceStatus
+	inForce  uint64
+	// become decides what an Instance turns into; nil lets it be healthy.
+	become func(protocol.Instance) protocol.InstanceStatus
+}
+
+func (n *nodes) Refresh(node models.ID) {
+	assignment, err := n.platform.Assignment(context.Background(), node)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err != nil {
+		return
+	}
+	n.observed, n.inForce = map[models.ID]protocol.InstanceStatus{}, assignment.Generation
+	for _, instance := range assignment.Instances {
+		status := protocol.InstanceStatus{State: string(models.InstanceHealthy)}
+		if n.become != nil {
+			status = n.become(instance)
+		}
+		status.ID, status.AppID = instance.ID, instance.AppID
+		id, _ := models.ParseID(instance.ID)
+		n.observed[id] = status
+	}
+	close(n.changed)
+	n.changed = make(chan struct{})
+}
+
+func (n *nodes) Wait(ctx context.Context, condition func(rollout.View) (bool, error)) error {
+	for {
+		n.mu.Lock()
+		done, err := condition(view{n})
+		changed := n.changed
+		n.mu.Unlock()
+		if done || err != nil {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (n *nodes) Instances(app models.ID) []protocol.InstanceStatus {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var found []protocol.InstanceStatus
+	for _, status := range n.observed {
+		if status.AppID == app.String() {
+			found = append(found, status)
+		}
+	}
+	return found
+}
+
+type view struct{ *nodes }
+
+func (v view) Instance(id models.ID) (protocol.InstanceStatus, bool) {
+	status, known := v.observed[id]
+	return status, known
+}
+func (v view) Generation(models.ID) uint64 { return v.inForce }
+func (v view) Online(models.ID) bool       { return true }
+func (v view) Trouble(models.ID) string    { return "" }
+
+// stage is a Platform on SQLite, with an admin, one App and one node.
+type stage struct {
+	*Platform
+	repos *repositories
+	build *builder
+	nodes *nodes
+	actor models.Actor
+	app   models.App
+	dir   string
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	s := &stage{dir: t.TempDir(), repos: &repositories{refs: map[string]string{}}, build: &builder{}}
+	s.nodes = &nodes{changed: make(chan struct{}), observed: map[models.ID]protocol.InstanceStatus{}}
+	s.open(t)
+	tokens := filepath.Join(s.dir, "admin-token")
+	require.NoError(t, s.EnsureAdmin(t.Context(), tokens))
+	token, err := ReadTokenFile(tokens)
+	require.NoError(t, err)
+	s.actor, err = s.ActorByToken(t.Context(), token)
+	require.NoError(t, err)
+	_, err = s.EnsureNode(t.Context(), "local")
+	require.NoError(t, err)
+	s.app, err = s.CreateApp(t.Context(), s.actor, "shop")
+	require.NoError(t, err)
+	return s
+}
+
+// open starts a Platform on what the stage's directory holds.
+func (s *stage) open(t *testing.T) {
+	t.Helper()
+	database, err := store.OpenSQLite(t.Context(), filepath.Join(s.dir, "sky.db"))
+	require.NoError(t, err)
+	hub, err := logs.Open(filepath.Join(s.dir, "logs"))
+	require.NoError(t, err)
+	vault, err := OpenVault(filepath.Join(s.dir, "master.json"), false)
+	require.NoError(t, err)
+	p := &Platform{
+		Store: database, Repositories: s.repos, Builder: s.build, Fleet: s.nodes, Logs: hub, Vault: vault,
+		Log: slog.New(slog.DiscardHandler), Settings: Settings{Domain: "sky.test", DataDir: s.dir},
+	}
+	p.Roller = &rollout.Roller{Store: p, Fleet: s.nodes, Patience: time.Minute}
+	s.Platform, s.nodes.platform = p, p
+	require.NoError(t, p.Start(t.Context()))
+	t.Cleanup(func() {
+		p.Stop()
+		require.NoError(t, hub.Close())
+		require.NoError(t, database.Close())
+	})
+}
+
+// terminal is what a pusher sees.
+type terminal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *terminal) Write(data []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(data)
+}
+
+func (o *terminal) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// oid is a commit's name that begins with digit; a greater one follows a
+// smaller one.
+func oid(digit int) string { return strings.Repeat(fmt.Sprint(digit), 40) }
+
+// push pushes a commit to main and returns the ref's verdict and the terminal.
+func (s *stage) push(t *testing.T, digit int, options ...string) (error, string) {
+	t.Helper()
+	out := &terminal{}
+	update := &models.RefUpdate{Name: "refs/heads/main", Old: s.main(t), New: oid(digit)}
+	app, err := s.Store.App(t.Context(), s.app.ID)
+	require.NoError(t, err)
+	s.Receive(t.Context(), &models.Push{App: app, Actor: s.actor, Updates: []*models.RefUpdate{update}, Options: options, Out: out})
+	return update.Err, out.String()
+}
+
+func (s *stage) main(t *testing.T) string {
+	t.Helper()
+	ref, err := s.repos.Ref(t.Context(), s.app.ID, "refs/heads/main")
+	require.NoError(t, err)
+	return ref
+}
+
+type silent struct{}
+
+func (silent) Say(string, ...any) {}
+func (silent) Detail(string)      {}
