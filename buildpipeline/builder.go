@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -76,6 +77,16 @@ func New(config Config) (*Builder, error) {
 		return nil, fmt.Errorf("docker client: %w", err)
 	}
 	return &Builder{docker: docker, extraCA: config.ExtraCA, turns: make(chan struct{}, max(1, config.Concurrency))}, nil
+}
+
+// CheckBuildpack says why no build can be forced to use the buildpack of this
+// name, or returns nil. An empty name forces none.
+func CheckBuildpack(name string) error {
+	if name == "" || slices.Contains(buildpacks.Names(), name) {
+		return nil
+	}
+	return models.Errorf(models.Invalid, "there is no such buildpack").WithField("buildpack").
+		WithRemedy("use one of %s; an empty one detects it", strings.Join(buildpacks.Names(), ", "))
 }
 
 // Close lets go of the engine.
@@ -178,7 +189,7 @@ const (
 
 // ImageName is the name of the image that an App's Build makes.
 func ImageName(app string, number int) string {
-	return fmt.Sprintf("sky-app/%s:%d", app, number)
+	return imagePrefix(app) + strconv.Itoa(number)
 }
 
 func short(image string) string {

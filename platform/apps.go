@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/skypanel/sky/buildpipeline"
 	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
 )
@@ -97,6 +98,9 @@ func (s AppSettings) apply(app *models.App) error {
 		app.HealthPath = *s.HealthPath
 	}
 	if s.Buildpack != nil {
+		if err := buildpipeline.CheckBuildpack(*s.Buildpack); err != nil {
+			return err
+		}
 		app.Buildpack = *s.Buildpack
 	}
 	if s.WritableRoot != nil {
@@ -150,7 +154,7 @@ func (p *Platform) destroy(ctx context.Context, actor models.Actor, app models.A
 	}
 	p.warn("remove log", app, p.Logs.Remove(appStream(app.ID)))
 	p.warn("remove repository", app, p.Repositories.Remove(ctx, app.ID))
-	p.warn("remove images", app, p.Builder.RemoveImages(ctx, app.ID))
+	p.warn("remove images", app, p.Builder.RemoveImages(ctx, app))
 	return nil
 }
 
