@@ -13,6 +13,7 @@ import (
 func (s *server) releases(routes huma.API) {
 	huma.Register(routes, operation(http.MethodGet, appPath+"/releases", "list-releases", "List an app's releases"), s.listReleases)
 	huma.Register(routes, operation(http.MethodPost, appPath+"/rollback", "rollback", "Go back to a release"), s.rollback)
+	huma.Register(routes, operation(http.MethodPost, appPath+"/promote", "promote", "Make a release of this app a release of another"), s.promote)
 	huma.Register(routes, operation(http.MethodGet, appPath+"/env", "get-env", "List an app's environment"), s.getEnv)
 	huma.Register(routes, operation(http.MethodPatch, appPath+"/env", "change-env", "Set and unset environment variables"), s.changeEnv)
 }
@@ -50,15 +51,47 @@ func (s *server) rollback(ctx context.Context, input *struct {
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
-	number := 0
-	if input.Body.Release != "" {
-		if number, err = models.ParseReleaseName(input.Body.Release); err != nil {
-			return nil, s.problem(ctx, err)
-		}
+	number, err := releaseNumber(input.Body.Release)
+	if err != nil {
+		return nil, s.problem(ctx, err)
 	}
 	told := &story{}
 	release, err := s.Platform.Rollback(ctx, actor(ctx), app, number, told)
 	return told.answer(ctx, s, release.Name(), err)
+}
+
+// releaseNumber reads a release's name; "" is 0.
+func releaseNumber(name string) (int, error) {
+	if name == "" {
+		return 0, nil
+	}
+	return models.ParseReleaseName(name)
+}
+
+func (s *server) promote(ctx context.Context, input *struct {
+	AppInput
+	Body v1.Promotion
+}) (*body[v1.Outcome], error) {
+	promotion, err := s.promotion(ctx, input.App, input.Body)
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	told := &story{}
+	release, err := s.Platform.Promote(ctx, actor(ctx), promotion, told)
+	return told.answer(ctx, s, release.Name(), err)
+}
+
+func (s *server) promotion(ctx context.Context, from string, asked v1.Promotion) (platform.Promotion, error) {
+	number, err := releaseNumber(asked.Release)
+	if err != nil {
+		return platform.Promotion{}, err
+	}
+	source, err := s.Platform.App(ctx, actor(ctx), from)
+	if err != nil {
+		return platform.Promotion{}, err
+	}
+	to, err := s.Platform.App(ctx, actor(ctx), asked.To)
+	return platform.Promotion{From: source, To: to, Number: number}, err
 }
 
 func (s *server) getEnv(ctx context.Context, input *struct {

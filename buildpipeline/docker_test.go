@@ -52,16 +52,21 @@ func newBench(t *testing.T) *bench {
 	require.NoError(t, err)
 	b := &bench{Builder: builder, docker: docker, log: &memory{}, app: models.NewID()}
 	t.Cleanup(func() {
-		require.NoError(t, builder.RemoveImages(context.WithoutCancel(t.Context()), b.app))
+		require.NoError(t, builder.RemoveImages(context.WithoutCancel(t.Context()), b.models()))
 		require.NoError(t, builder.Close())
 	})
 	return b
 }
 
+// models is the App whose images the builds make.
+func (b *bench) models() models.App {
+	return models.App{ID: b.app, Name: "test-" + b.app.String()[24:]}
+}
+
 func (b *bench) build(ctx context.Context, files map[string]string) (Result, error) {
 	b.number++
 	return b.Build(ctx, Job{
-		App: "test-" + b.app.String()[24:], AppID: b.app, Number: b.number, Commit: "c0ffee", Files: commit(files), Log: b.log,
+		App: b.models().Name, AppID: b.app, Number: b.number, Commit: "c0ffee", Files: commit(files), Log: b.log,
 	})
 }
 
@@ -108,7 +113,7 @@ func TestSameSizeEditIsSeen(t *testing.T) {
 	}
 	require.NotEqual(t, images[0], images[1])
 	require.True(t, b.HasImage(t.Context(), images[1]))
-	require.NoError(t, b.RemoveImages(t.Context(), b.app))
+	require.NoError(t, b.RemoveImages(t.Context(), b.models()))
 	require.False(t, b.HasImage(t.Context(), images[1]))
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/filters"
@@ -11,19 +12,28 @@ import (
 	"github.com/skypanel/sky/models"
 )
 
-// RemoveImages removes every image that was built for the App. Images that a
-// container still uses stay; nothing that Sky did not label is touched.
-func (b *Builder) RemoveImages(ctx context.Context, app models.ID) error {
-	labelled := filters.NewArgs(filters.Arg("label", LabelAppID+"="+app.String()))
-	images, err := b.docker.ImageList(ctx, image.ListOptions{Filters: labelled})
+// imagePrefix begins the names of an App's images.
+func imagePrefix(app string) string { return "sky-app/" + app + ":" }
+
+// RemoveImages removes every name that the App gave to an image, and with the
+// last name the image. Images that another App shares, or that a container still
+// uses, stay; nothing that Sky did not name is touched.
+func (b *Builder) RemoveImages(ctx context.Context, app models.App) error {
+	named := filters.NewArgs(filters.Arg("reference", imagePrefix(app.Name)+"*"))
+	images, err := b.docker.ImageList(ctx, image.ListOptions{Filters: named})
 	if err != nil {
 		return fmt.Errorf("list images: %w", err)
 	}
 	var errs []error
 	for _, found := range images {
-		_, err := b.docker.ImageRemove(ctx, found.ID, image.RemoveOptions{Force: true, PruneChildren: true})
-		if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
-			errs = append(errs, fmt.Errorf("remove image %s: %w", short(found.ID), err))
+		for _, name := range found.RepoTags {
+			if !strings.HasPrefix(name, imagePrefix(app.Name)) {
+				continue
+			}
+			_, err := b.docker.ImageRemove(ctx, name, image.RemoveOptions{PruneChildren: true})
+			if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+				errs = append(errs, fmt.Errorf("remove image %s: %w", name, err))
+			}
 		}
 	}
 	return errors.Join(errs...)
@@ -31,3 +41,13 @@ func (b *Builder) RemoveImages(ctx context.Context, app models.ID) error {
 
 // HasImage reports whether the engine still holds the image.
 func (b *Builder) HasImage(ctx context.Context, id string) bool { return b.has(ctx, id) }
+
+// ShareImage gives an image a name of another App's, so that it stays when the
+// App that built it goes.
+func (b *Builder) ShareImage(ctx context.Context, id, app, tag string) (string, error) {
+	if err := b.docker.ImageTag(ctx, id, imagePrefix(app)+tag); err != nil {
+		return "", models.Errorf(models.Conflict, "the image is gone from this server: %w", err).
+			WithRemedy("push its commit again")
+	}
+	return id, nil
+}

@@ -41,7 +41,10 @@ type Build struct {
 	Commit  string
 	Subject string
 	ActorID ID
-	State   BuildState
+	// Via is the proof that the pusher gave, such as "key SHA256:…". It is asked
+	// for again before anything goes live.
+	Via   string
+	State BuildState
 	// Runtime and Reason are what detection found: "Node.js 22" and why.
 	Runtime string
 	Reason  string

@@ -39,7 +39,7 @@ func (Node) TableName() string { return "paas_nodes" }
 // Runtime is an admin's row: a language version and the images that build and
 // run it.
 type Runtime struct {
-	ID      ID `gorm:"primaryKey"`
+	ID      ID     `gorm:"primaryKey"`
 	Type    string // "node", "go", "python", "php", "static"
 	Version string
 	// BuildImage and RunImage are references that the engine can pull.

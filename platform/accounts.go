@@ -21,6 +21,8 @@ import (
 
 const (
 	tokenPrefix = "sky_pat_"
+	// viaKey begins an Actor's proof when it was an SSH key.
+	viaKey = "key "
 	// minRSABits is the least that an RSA key may have.
 	minRSABits = 2048
 	maxKeyText = 16 << 10
@@ -107,7 +109,7 @@ func (p *Platform) ActorByKey(ctx context.Context, fingerprint string) (models.A
 	if err != nil {
 		return models.Actor{}, err
 	}
-	return p.actor(ctx, key.UserID, "key "+fingerprint)
+	return p.actor(ctx, key.UserID, viaKey+fingerprint)
 }
 
 func (p *Platform) actor(ctx context.Context, user models.ID, via string) (models.Actor, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/skypanel/sky/buildpipeline"
@@ -50,6 +51,9 @@ func (p *Platform) deploySteps(ctx context.Context, build *models.Build, started
 		return err
 	}
 	log.Say("%s", narrative.Field("Release", release.Name()))
+	if err := p.stillAllowed(ctx, *build); err != nil {
+		return err
+	}
 	if err := p.rollOut(ctx, app, release, log); err != nil {
 		return err
 	}
@@ -58,6 +62,19 @@ func (p *Platform) deploySteps(ctx context.Context, build *models.Build, started
 	}
 	log.Say("")
 	log.Say("%s", narrative.Timed("Live", p.Settings.URL(app.Name), time.Since(started)))
+	return nil
+}
+
+// stillAllowed refuses to go live for a pusher whose SSH key was removed while
+// the build ran.
+func (p *Platform) stillAllowed(ctx context.Context, build models.Build) error {
+	fingerprint, isKey := strings.CutPrefix(build.Via, viaKey)
+	if !isKey {
+		return nil
+	}
+	if _, err := p.ActorByKey(ctx, fingerprint); err != nil {
+		return models.Errorf(models.Forbidden, "the SSH key that pushed this was removed meanwhile")
+	}
 	return nil
 }
 

@@ -85,9 +85,12 @@ func (b *builder) Build(ctx context.Context, job buildpipeline.Job) (buildpipeli
 	plan := &buildpacks.Plan{Processes: models.Processes{"web": {"serve"}, "worker": {"work"}}, Port: 8080}
 	return buildpipeline.Result{Plan: plan, Runtime: "Test", Dockerfile: "FROM x", Image: "image-" + job.Commit[:1]}, nil
 }
-func (b *builder) RemoveImages(context.Context, models.ID) error { return nil }
-func (b *builder) HasImage(context.Context, string) bool         { return true }
-func (b *builder) Check(context.Context) error                   { return nil }
+func (b *builder) RemoveImages(context.Context, models.App) error { return nil }
+func (b *builder) ShareImage(_ context.Context, image, _, _ string) (string, error) {
+	return image, nil
+}
+func (b *builder) HasImage(context.Context, string) bool { return true }
+func (b *builder) Check(context.Context) error           { return nil }
 
 // nodes is a fleet of one node that does at once what it is assigned.
 type nodes struct {

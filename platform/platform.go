@@ -41,8 +41,10 @@ type Files interface {
 // Builder turns commits into images.
 type Builder interface {
 	Build(ctx context.Context, job buildpipeline.Job) (buildpipeline.Result, error)
-	RemoveImages(ctx context.Context, app models.ID) error
+	RemoveImages(ctx context.Context, app models.App) error
 	HasImage(ctx context.Context, image string) bool
+	// ShareImage lets another App keep the image, and returns it.
+	ShareImage(ctx context.Context, image, app, tag string) (string, error)
 	Check(ctx context.Context) error
 }
 

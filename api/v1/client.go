@@ -114,6 +114,11 @@ func (c *Client) Rollback(ctx context.Context, app, release string) (Outcome, er
 	return call[Outcome](ctx, c, http.MethodPost, appPath(app)+"/rollback", Rollback{Release: release})
 }
 
+// Promote makes a release of one app a release of another.
+func (c *Client) Promote(ctx context.Context, app string, promotion Promotion) (Outcome, error) {
+	return call[Outcome](ctx, c, http.MethodPost, appPath(app)+"/promote", promotion)
+}
+
 // Env returns an app's environment; without reveal the values are empty.
 func (c *Client) Env(ctx context.Context, app string, reveal bool) (map[string]string, error) {
 	return call[map[string]string](ctx, c, http.MethodGet, appPath(app)+"/env?reveal="+strconv.FormatBool(reveal), nil)

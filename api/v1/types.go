@@ -114,6 +114,12 @@ type Rollback struct {
 	Release string `json:"release,omitempty" doc:"Empty goes back to the one before" example:"v3"`
 }
 
+// Promotion names the app that gets the release.
+type Promotion struct {
+	To      string `json:"to" example:"shop"`
+	Release string `json:"release,omitempty" doc:"Empty promotes the live one" example:"v3"`
+}
+
 // Outcome tells what an operation did, as a person would read it.
 type Outcome struct {
 	Release string   `json:"release,omitempty" doc:"The release that it made" example:"v8"`

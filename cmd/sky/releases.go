@@ -46,6 +46,22 @@ func (c *cli) rollbackCommand() *cobra.Command {
 	})
 }
 
+func (c *cli) promoteCommand() *cobra.Command {
+	to := ""
+	command := &cobra.Command{
+		Use: "promote [RELEASE] --to APP", Short: "Make a release of this app a release of another, without a build",
+		Example: "  sky promote -a staging --to shop", Args: cobra.MaximumNArgs(1),
+		RunE: c.onApp(func(ctx context.Context, client *v1.Client, app string, args []string) error {
+			if to == "" {
+				return usagef("--to is missing: name the app that gets the release")
+			}
+			return c.outcome(client.Promote(ctx, app, v1.Promotion{To: to, Release: strings.Join(args, "")}))
+		}),
+	}
+	command.Flags().StringVar(&to, "to", "", "the app that gets the release")
+	return c.appFlag(command)
+}
+
 func (c *cli) envCommand() *cobra.Command {
 	command := &cobra.Command{Use: "env", Short: "Manage an app's environment variables"}
 	command.AddCommand(c.envSet(), c.envUnset(), c.envList(), c.envImport())

@@ -33,7 +33,7 @@ func newRoot(s streams) *cobra.Command {
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON")
 	root.AddGroup(&cobra.Group{ID: "app", Title: "Apps:"}, &cobra.Group{ID: "account", Title: "You:"}, &cobra.Group{ID: "server", Title: "The server:"})
 	for _, command := range []*cobra.Command{
-		c.appsCommand(), c.buildsCommand(), c.releasesCommand(), c.rollbackCommand(), c.envCommand(), c.scaleCommand(),
+		c.appsCommand(), c.buildsCommand(), c.releasesCommand(), c.rollbackCommand(), c.promoteCommand(), c.envCommand(), c.scaleCommand(),
 		c.psCommand(), c.operateCommand("restart", "Restart an app without losing a request"),
 		c.operateCommand("stop", "Stop an app; it keeps all it has"), c.operateCommand("start", "Start a stopped app"),
 		c.logsCommand(), c.openCommand(),

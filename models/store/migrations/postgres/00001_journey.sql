@@ -85,6 +85,7 @@ CREATE TABLE paas_builds (
   "commit" TEXT NOT NULL,
   subject TEXT NOT NULL,
   actor_id UUID NOT NULL,
+  via TEXT NOT NULL DEFAULT '',
   state TEXT NOT NULL CHECK (state IN ('queued','running','succeeded','failed','cancelled')),
   runtime TEXT NOT NULL DEFAULT '',
   reason TEXT NOT NULL DEFAULT '',

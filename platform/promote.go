@@ -1,0 +1,64 @@
+package platform
+
+import (
+	"context"
+
+	"github.com/skypanel/sky/internal/narrative"
+	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/rollout"
+)
+
+// Promotion is a Release that goes from one App to another, without a build.
+type Promotion struct {
+	From models.App
+	To   models.App
+	// Number is the Release of From; 0 means the live one.
+	Number int
+}
+
+// Promote makes the image and process types of one App's Release a new Release
+// of another, with that other's own Config, and rolls it out. It returns when
+// the Release serves. The other's deploy branch does not move: the commit is not
+// in its repository.
+func (p *Platform) Promote(ctx context.Context, actor models.Actor, promotion Promotion, log rollout.Log) (models.Release, error) {
+	if promotion.From.ID == promotion.To.ID {
+		return models.Release{}, models.Errorf(models.Invalid, "an app is not promoted to itself").WithField("to")
+	}
+	source, err := p.promoted(ctx, promotion)
+	if err != nil {
+		return models.Release{}, err
+	}
+	var release models.Release
+	err = p.inLane(ctx, promotion.To, func(ctx context.Context, to models.App) error {
+		release = models.Release{
+			AppID: to.ID, Commit: "", Processes: source.Processes, Port: source.Port, ActorID: actor.UserID,
+			Description: "Promote " + promotion.From.Name + " " + source.Name() + " " + short(source.Commit),
+		}
+		if release.Image, err = p.Builder.ShareImage(ctx, source.Image, to.Name, source.ID.String()); err != nil {
+			return err
+		}
+		if err := p.newRelease(ctx, &release, nil, nil); err != nil {
+			return err
+		}
+		log.Say("%s", narrative.Field("Release", release.Name()+", which is "+promotion.From.Name+" "+source.Name()))
+		if err := p.rollOut(ctx, to, release, log); err != nil {
+			return err
+		}
+		p.record(ctx, actor, &to, "release.promote", release.Description)
+		return nil
+	})
+	return release, err
+}
+
+// promoted finds the Release to promote.
+func (p *Platform) promoted(ctx context.Context, promotion Promotion) (models.Release, error) {
+	if promotion.Number == 0 {
+		return p.liveRelease(ctx, promotion.From)
+	}
+	release, err := p.Store.ReleaseByNumber(ctx, promotion.From.ID, promotion.Number)
+	if models.IsCode(err, models.NotFound) {
+		return models.Release{}, models.Errorf(models.NotFound, "%s has no release v%d", promotion.From.Name, promotion.Number).
+			WithField("release").WithRemedy("`sky releases -a %s` lists them", promotion.From.Name)
+	}
+	return release, err
+}
