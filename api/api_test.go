@@ -107,6 +107,7 @@ func TestForeignAppsDoNotExist(t *testing.T) {
 	parsed, _ := s.document(t)
 	bodies := map[string]string{
 		"scale-app": `{"formation": {"web": 1}}`, "change-app": `{}`, "change-env": `{}`, "rollback": `{}`,
+		"promote": `{"to": "shop"}`,
 	}
 	for path, operations := range parsed.Paths {
 		if !strings.Contains(path, "{app}") || strings.HasSuffix(path, "logs") {

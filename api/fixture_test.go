@@ -61,9 +61,13 @@ type builder struct{}
 func (builder) Build(context.Context, buildpipeline.Job) (buildpipeline.Result, error) {
 	return buildpipeline.Result{}, nil
 }
-func (builder) RemoveImages(context.Context, models.ID) error { return nil }
-func (builder) HasImage(context.Context, string) bool         { return true }
-func (builder) Check(context.Context) error                   { return nil }
+func (builder) RemoveImages(context.Context, models.App) error { return nil }
+
+func (builder) ShareImage(_ context.Context, image, _, _ string) (string, error) {
+	return image, nil
+}
+func (builder) HasImage(context.Context, string) bool { return true }
+func (builder) Check(context.Context) error           { return nil }
 
 // nobody is a fleet without nodes.
 type nobody struct{}
