@@ -27,7 +27,16 @@ import (
 	"github.com/skypanel/sky/models"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if program := children[os.Getenv(childEnv)]; program != nil {
+		if err := program(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const testToken = "sky_pat_test"
 
