@@ -37,19 +37,17 @@ func (c *contest) run(ctx context.Context, runs int) (err error) {
 	var ours []phases
 	var floors []floorPhases
 	for number := range runs {
-		text := fmt.Sprintf("Change %d of %s", number, c.name)
-		under, err := c.floor.measure(ctx, c.file, c.text, text)
+		under, err := c.floor.measure(ctx, c.file, change("floor"))
 		if err != nil {
 			return fmt.Errorf("floor: %w", err)
 		}
-		pushed, err := c.push(ctx, text)
+		pushed, err := c.push(ctx, change("sky"))
 		if err != nil {
 			return err
 		}
 		if c.verbose {
 			fmt.Printf("%s %d: floor %+v, sky %+v\n", c.name, number, under, pushed)
 		}
-		c.text = text
 		ours, floors = append(ours, pushed), append(floors, under)
 	}
 	c.show(ours, floors)
@@ -82,13 +80,17 @@ func (c *contest) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.floor = &floor{docker: command, dir: filepath.Join(c.lab.Dir, "floor-"+c.name), tag: "sky-bench-floor-" + c.name, command: releases[0].Processes["web"]}
+	c.floor = &floor{text: c.greeting, docker: command, dir: filepath.Join(c.lab.Dir, "floor-"+c.name), tag: "sky-bench-floor-" + c.name, command: releases[0].Processes["web"]}
 	if err := c.floor.prepare(build.Dockerfile, c.example()); err != nil {
 		return err
 	}
-	_, err = c.floor.measure(ctx, c.file, c.text, c.text)
+	_, err = c.floor.measure(ctx, c.file, change("floor"))
 	return err
 }
+
+// change is a text that was never built: BuildKit knows contents again, also
+// those of another app or of an earlier run.
+func change(who string) string { return fmt.Sprintf("Change for %s at %d", who, time.Now().UnixNano()) }
 
 // push measures one change.
 func (c *contest) push(ctx context.Context, text string) (phases, error) {
@@ -98,6 +100,7 @@ func (c *contest) push(ctx context.Context, text string) (phases, error) {
 	if err := c.app.Commit(ctx, text); err != nil {
 		return phases{}, err
 	}
+	c.text = text
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	var first time.Time

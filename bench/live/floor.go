@@ -20,6 +20,7 @@ type floor struct {
 	dir     string
 	tag     string
 	command []string
+	text    string // the greeting as it is now
 	built   int
 	running []string
 }
@@ -39,10 +40,11 @@ func (f *floor) prepare(dockerfile, example string) error {
 func (f *floor) dockerfile() string { return f.dir + ".Dockerfile" }
 
 // measure makes the change, builds, runs and waits for the answer.
-func (f *floor) measure(ctx context.Context, file, before, after string) (floorPhases, error) {
-	if err := lab.Replace(filepath.Join(f.dir, file), before, after); err != nil {
+func (f *floor) measure(ctx context.Context, file, text string) (floorPhases, error) {
+	if err := lab.Replace(filepath.Join(f.dir, file), f.text, text); err != nil {
 		return floorPhases{}, err
 	}
+	f.text = text
 	f.built++
 	image := fmt.Sprintf("%s:%d", f.tag, f.built)
 	started := time.Now()
@@ -59,7 +61,7 @@ func (f *floor) measure(ctx context.Context, file, before, after string) (floorP
 		return floorPhases{}, err
 	}
 	f.running = append(f.running, container)
-	answered, err := awaitContainer(ctx, container, after)
+	answered, err := awaitContainer(ctx, container, text)
 	if err != nil {
 		return floorPhases{}, err
 	}

@@ -32,6 +32,7 @@ func main() {
 func run() (err error) {
 	sky := flag.String("sky", "bin/sky", "the sky program")
 	runs := flag.Int("runs", 5, "changes to push, of which the median counts")
+	only := flag.String("only", "", "one of node and go; empty measures both")
 	verbose := flag.Bool("v", false, "print every run")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -44,6 +45,9 @@ func run() (err error) {
 	for _, language := range []language{
 		{"node", "server.js", "Hello from Node.js"}, {"go", "main.go", "Hello from Go"},
 	} {
+		if *only != "" && *only != language.name {
+			continue
+		}
 		c := &contest{language: language, lab: l, verbose: *verbose}
 		if err := c.run(ctx, *runs); err != nil {
 			return fmt.Errorf("%s: %w", language.name, err)

@@ -131,10 +131,10 @@ func (a *App) Request(ctx context.Context) (*http.Request, error) {
 	return request, err
 }
 
-// Await asks every few milliseconds until the answer holds text, and returns
+// Await asks a hundred times a second until the answer holds text, and returns
 // when that was.
 func Await(ctx context.Context, ask func(context.Context) (*http.Request, error), text string) (time.Time, error) {
-	const pause = 5 * time.Millisecond
+	const pause = 10 * time.Millisecond
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
