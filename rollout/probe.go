@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Probe asks an App's public route again and again, as a visitor would, and
-// counts who got no answer. A nil Probe does nothing.
+// Probe asks an App's public route as a visitor would, once at first and then,
+// from Watch on, again and again. It counts who got no answer. A nil Probe does
+// nothing.
 type Probe struct {
 	// URL is asked with Host, so that no name needs to be resolved.
 	URL  string
@@ -18,6 +19,7 @@ type Probe struct {
 	Pause time.Duration
 
 	cancel   context.CancelFunc
+	watch    chan struct{}
 	done     chan struct{}
 	proof    Proof
 	baseline int // status of the first answer
@@ -30,14 +32,22 @@ type Proof struct {
 	Failed   int
 }
 
-// Start begins to ask; Stop ends it.
+// Start asks for the first time, to learn how the App answers before anything
+// changes. It does not block; Stop ends it.
 func (p *Probe) Start(ctx context.Context) {
 	ctx, p.cancel = context.WithCancel(ctx)
-	p.done = make(chan struct{})
+	p.watch, p.done = make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(p.done)
 		p.run(ctx)
 	}()
+}
+
+// Watch begins to ask without end, once.
+func (p *Probe) Watch() {
+	if p != nil {
+		close(p.watch)
+	}
 }
 
 // Stop ends the Probe, waits for its last request and returns what it counted.
@@ -60,6 +70,12 @@ const (
 func (p *Probe) run(ctx context.Context) {
 	visitor := &visitor{}
 	defer visitor.leave()
+	p.ask(ctx, visitor)
+	select {
+	case <-ctx.Done():
+		return
+	case <-p.watch:
+	}
 	ticker := time.NewTicker(p.Pause)
 	defer ticker.Stop()
 	for {

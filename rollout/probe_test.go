@@ -28,6 +28,7 @@ func probing(t *testing.T, n int64, handler func(w http.ResponseWriter, asked in
 	defer server.Close()
 	probe := &Probe{URL: server.URL, Host: "shop.example", Pause: time.Millisecond}
 	probe.Start(t.Context())
+	probe.Watch()
 	<-enough
 	proof := probe.Stop()
 	require.GreaterOrEqual(t, int64(proof.Requests), n)
@@ -76,7 +77,20 @@ func TestProbeCountsBrokenConnections(t *testing.T) {
 	require.Equal(t, 1, proof.Failed)
 }
 
+// TestProbeRestsUntilItWatches: one request tells how the app answers before.
+func TestProbeRestsUntilItWatches(t *testing.T) {
+	asked := make(chan struct{}, 9)
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{} }))
+	defer server.Close()
+	probe := &Probe{URL: server.URL, Pause: time.Hour}
+	probe.Start(t.Context())
+	<-asked
+	require.LessOrEqual(t, probe.Stop().Requests, 1)
+	require.Empty(t, asked)
+}
+
 func TestNilProbe(t *testing.T) {
 	var probe *Probe
+	probe.Watch()
 	require.Equal(t, Proof{}, probe.Stop())
 }

@@ -49,7 +49,7 @@ type Store interface {
 	Apply(ctx context.Context, change Change) (map[models.ID]uint64, error)
 }
 
-// Log receives the rollout's story.
+// Log receives the rollout's story. It may be called from two goroutines.
 type Log interface {
 	Say(format string, args ...any)
 	Detail(text string)
@@ -88,6 +88,7 @@ func (r *Roller) Roll(ctx context.Context, want Want, log Log) (Outcome, error) 
 	if err := r.start(ctx, want, plan, log); err != nil {
 		return Outcome{}, err
 	}
+	probe.Watch() // not before: it would slow the new Instances' start
 	if err := r.cutOver(ctx, want, plan); err != nil {
 		return Outcome{}, err
 	}
@@ -146,6 +147,8 @@ func (r *Roller) start(ctx context.Context, want Want, plan Plan, log Log) error
 			return fmt.Errorf("assign new instances: %w", err)
 		}
 	}
+	hint := time.AfterFunc(hintAfter, func() { r.hint(ctx, fresh, log) })
+	defer hint.Stop()
 	err := r.healthy(ctx, fresh)
 	if err == nil || ctx.Err() != nil {
 		return err
@@ -159,6 +162,26 @@ func (r *Roller) start(ctx context.Context, want Want, plan Plan, log Log) error
 		return fmt.Errorf("undo the rollout: %w (it failed because %w)", undo, err)
 	}
 	return err
+}
+
+// hintAfter is when a pusher who waits for new Instances is told what for.
+const hintAfter = 10 * time.Second
+
+// hint says what the first Instance that is not healthy yet waits for.
+func (r *Roller) hint(ctx context.Context, instances []models.Instance, log Log) {
+	waiting := ""
+	_ = r.Fleet.Wait(ctx, func(view View) (bool, error) {
+		for _, instance := range instances {
+			status, _ := view.Instance(instance.ID)
+			if status.State != string(models.InstanceHealthy) && waiting == "" {
+				waiting = blocker(view, instance, status)
+			}
+		}
+		return true, nil
+	})
+	if waiting != "" {
+		log.Say("         › still waiting: %s", waiting)
+	}
 }
 
 // healthy waits for all of instances. Without news within Patience it gives up.
