@@ -112,6 +112,9 @@ func (l *Lab) Close() error {
 	for _, app := range l.apps {
 		errs = append(errs, l.Client.DestroyApp(ctx, app, app))
 	}
+	if len(l.apps) > 0 {
+		errs = append(errs, l.left(ctx))
+	}
 	if l.process != nil {
 		errs = append(errs, l.process.Process.Signal(syscall.SIGTERM))
 		_ = l.process.Wait() // it was told to end
