@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	v1 "github.com/skypanel/sky/api/v1"
@@ -14,10 +15,15 @@ import (
 )
 
 // story keeps what an operation tells, for its answer.
-type story struct{ lines []string }
+type story struct {
+	mu    sync.Mutex
+	lines []string
+}
 
 // Say implements rollout.Log.
 func (t *story) Say(format string, args ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
 		t.lines = append(t.lines, narrative.Clean(line)) // an app's last words may be among them
 	}
@@ -29,6 +35,8 @@ func (t *story) Detail(string) {}
 // answer returns the story. When the operation failed, it is told as part of
 // the error: the last lines of an instance are the reason why.
 func (t *story) answer(ctx context.Context, s *server, release string, err error) (*body[v1.Outcome], error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if err != nil {
 		problem := s.problem(ctx, err)
 		if told := strings.TrimSpace(strings.Join(t.lines, "\n")); told != "" && problem.Status < http.StatusInternalServerError {

@@ -14,7 +14,7 @@ import (
 
 func TestPushGoesLiveAndMovesTheRef(t *testing.T) {
 	s := newStage(t)
-	err, seen := s.push(t, 1)
+	seen, err := s.push(t, 1)
 	require.NoError(t, err)
 	require.Equal(t, oid(1), s.main(t))
 	for _, part := range []string{`1111111 "change 1" to shop`, "Build    done", "v1", "web=1 healthy", "http://shop.sky.test"} {
@@ -36,12 +36,12 @@ func (s *stage) live(t *testing.T) models.App {
 
 func TestFailedBuildMovesNothing(t *testing.T) {
 	s := newStage(t)
-	err, _ := s.push(t, 1)
+	_, err := s.push(t, 1)
 	require.NoError(t, err)
 	s.build.build = func(context.Context, buildpipeline.Job) error {
 		return models.Errorf(models.Failed, "build step `x` exited with code 1").WithRemedy("mend it")
 	}
-	err, seen := s.push(t, 2)
+	seen, err := s.push(t, 2)
 	require.EqualError(t, err, "build step `x` exited with code 1")
 	require.Contains(t, seen, "mend it")
 	require.Equal(t, oid(1), s.main(t))
@@ -54,14 +54,14 @@ func TestFailedBuildMovesNothing(t *testing.T) {
 func TestPlatformFaultsAreNotTold(t *testing.T) {
 	s := newStage(t)
 	s.build.build = func(context.Context, buildpipeline.Job) error { return errors.New("secret path /x") }
-	_, seen := s.push(t, 1)
+	seen, _ := s.push(t, 1)
 	require.Contains(t, seen, "a fault of Sky's")
 	require.NotContains(t, seen, "/x")
 }
 
 func TestSickReleaseLeavesTheOldOne(t *testing.T) {
 	s := newStage(t)
-	err, _ := s.push(t, 1)
+	_, err := s.push(t, 1)
 	require.NoError(t, err)
 	before := *s.live(t).LiveReleaseID
 	s.nodes.become = func(instance protocol.Instance) protocol.InstanceStatus {
@@ -70,7 +70,7 @@ func TestSickReleaseLeavesTheOldOne(t *testing.T) {
 		}
 		return protocol.InstanceStatus{State: string(models.InstanceHealthy)}
 	}
-	err, seen := s.push(t, 2)
+	seen, err := s.push(t, 2)
 	require.EqualError(t, err, "web.1 exited with code 1")
 	require.Contains(t, seen, "no such table")
 	require.Equal(t, oid(1), s.main(t))
@@ -95,7 +95,7 @@ func (s *stage) blocking() (begun chan int) {
 func (s *stage) pushAside(t *testing.T, digit int) chan error {
 	verdict := make(chan error, 1)
 	go func() {
-		err, _ := s.push(t, digit)
+		_, err := s.push(t, digit)
 		verdict <- err
 	}()
 	return verdict
@@ -199,7 +199,7 @@ func TestConfigChangeReleasesWithoutABuild(t *testing.T) {
 	release, err := s.ChangeConfig(t.Context(), s.actor, s.app, ConfigChange{Set: map[string]string{"A": "1"}}, silent{})
 	require.NoError(t, err)
 	require.Nil(t, release, "nothing runs yet")
-	pushed, _ := s.push(t, 1)
+	_, pushed := s.push(t, 1)
 	require.NoError(t, pushed)
 	s.build.build = func(context.Context, buildpipeline.Job) error { t.Error("built"); return nil }
 	release, err = s.ChangeConfig(t.Context(), s.actor, s.app, ConfigChange{Set: map[string]string{"B": "2"}, Unset: []string{"A"}}, silent{})
@@ -218,7 +218,7 @@ func TestConfigChangeReleasesWithoutABuild(t *testing.T) {
 func TestRollback(t *testing.T) {
 	s := newStage(t)
 	for digit := 1; digit <= 2; digit++ {
-		err, _ := s.push(t, digit)
+		_, err := s.push(t, digit)
 		require.NoError(t, err)
 	}
 	release, err := s.Rollback(t.Context(), s.actor, s.app, 0, silent{})
@@ -240,6 +240,6 @@ func TestOtherBranchesAreStored(t *testing.T) {
 	builds, err := s.Builds(t.Context(), s.app)
 	require.NoError(t, err)
 	require.Empty(t, builds)
-	err, _ = s.push(t, 1, "no-deploy")
+	_, err = s.push(t, 1, "no-deploy")
 	require.True(t, models.IsCode(err, models.Conflict))
 }

@@ -238,14 +238,14 @@ func (o *terminal) String() string {
 func oid(digit int) string { return strings.Repeat(fmt.Sprint(digit), 40) }
 
 // push pushes a commit to main and returns the ref's verdict and the terminal.
-func (s *stage) push(t *testing.T, digit int, options ...string) (error, string) {
+func (s *stage) push(t *testing.T, digit int, options ...string) (string, error) {
 	t.Helper()
 	out := &terminal{}
 	update := &models.RefUpdate{Name: "refs/heads/main", Old: s.main(t), New: oid(digit)}
 	app, err := s.Store.App(t.Context(), s.app.ID)
 	require.NoError(t, err)
 	s.Receive(t.Context(), &models.Push{App: app, Actor: s.actor, Updates: []*models.RefUpdate{update}, Options: options, Out: out})
-	return update.Err, out.String()
+	return out.String(), update.Err
 }
 
 func (s *stage) main(t *testing.T) string {

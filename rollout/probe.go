@@ -8,14 +8,15 @@ import (
 	"time"
 )
 
-// Probe asks an App's public route as a visitor would, once at first and then,
-// from Watch on, again and again. It counts who got no answer. A nil Probe does
-// nothing.
+// Probe asks an App's public route as a visitor would, again and again: at a
+// walk while new Instances start, whom it must not slow, and without pause from
+// Watch on. It counts who got no answer. A nil Probe does nothing.
 type Probe struct {
 	// URL is asked with Host, so that no name needs to be resolved.
 	URL  string
 	Host string
-	// Pause lies between two requests.
+	// Pause lies between two requests from Watch on, and walk times as much
+	// before.
 	Pause time.Duration
 
 	cancel   context.CancelFunc
@@ -32,8 +33,8 @@ type Proof struct {
 	Failed   int
 }
 
-// Start asks for the first time, to learn how the App answers before anything
-// changes. It does not block; Stop ends it.
+// Start begins to ask; the first answer tells how the App answers before
+// anything changes. It does not block; Stop ends it.
 func (p *Probe) Start(ctx context.Context) {
 	ctx, p.cancel = context.WithCancel(ctx)
 	p.watch, p.done = make(chan struct{}), make(chan struct{})
@@ -43,7 +44,7 @@ func (p *Probe) Start(ctx context.Context) {
 	}()
 }
 
-// Watch begins to ask without end, once.
+// Watch begins to ask without pause, once.
 func (p *Probe) Watch() {
 	if p != nil {
 		close(p.watch)
@@ -65,24 +66,24 @@ const (
 	// patienceWithOne and maxProbed bound one request.
 	patienceWithOne = 30 * time.Second
 	maxProbed       = 1 << 20
+	// walk is how much slower a Probe asks before Watch.
+	walk = 10
 )
 
 func (p *Probe) run(ctx context.Context) {
 	visitor := &visitor{}
 	defer visitor.leave()
-	p.ask(ctx, visitor)
-	select {
-	case <-ctx.Done():
-		return
-	case <-p.watch:
-	}
-	ticker := time.NewTicker(p.Pause)
+	ticker := time.NewTicker(walk * p.Pause)
 	defer ticker.Stop()
+	watch := p.watch
 	for {
 		p.ask(ctx, visitor)
 		select {
 		case <-ctx.Done():
 			return
+		case <-watch:
+			ticker.Reset(p.Pause)
+			watch = nil // closed for good: not again
 		case <-ticker.C:
 		}
 	}
@@ -98,7 +99,7 @@ func (p *Probe) ask(ctx context.Context, visitor *visitor) {
 	}
 	request.Host = p.Host
 	request.Header.Set("User-Agent", "sky-cutover-probe")
-	answer, err := visitor.ask(request)
+	answer, err := visitor.ask(request) //nolint:bodyclose // the visitor closes it
 	if ctx.Err() != nil {
 		return
 	}

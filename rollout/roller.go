@@ -88,7 +88,7 @@ func (r *Roller) Roll(ctx context.Context, want Want, log Log) (Outcome, error) 
 	if err := r.start(ctx, want, plan, log); err != nil {
 		return Outcome{}, err
 	}
-	probe.Watch() // not before: it would slow the new Instances' start
+	probe.Watch()
 	if err := r.cutOver(ctx, want, plan); err != nil {
 		return Outcome{}, err
 	}
