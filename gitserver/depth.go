@@ -74,14 +74,15 @@ func (u *uploading) parents(id object.ID, seen map[object.ID]bool) ([]object.ID,
 	return info.Parents, err
 }
 
-// lines are the packets of shallow-info.
+// lines are the packets of shallow-info. As with git they end in no newline: libgit2
+// would not take it.
 func (p *depthPlan) lines() []byte {
 	var lines []byte
 	for _, id := range p.shallow {
-		lines = pktline.Append(lines, "shallow %s\n", id)
+		lines = pktline.Append(lines, "shallow %s", id)
 	}
 	for _, id := range p.unshallow {
-		lines = pktline.Append(lines, "unshallow %s\n", id)
+		lines = pktline.Append(lines, "unshallow %s", id)
 	}
 	return lines
 }

@@ -57,6 +57,16 @@ func (u *uploading) addLine(r *fetchRequest, line string) error {
 		return models.Errorf(models.Invalid, "%s is not supported", word)
 	case "done":
 		r.done = true
+	default:
+		r.addCapability(word)
+	}
+	return nil
+}
+
+// addCapability takes what a v0 or v1 client sends with its first want, and v2
+// as arguments. Some send words that are arguments elsewhere: libgit2 "shallow".
+func (r *fetchRequest) addCapability(word string) {
+	switch word {
 	case "ofs-delta":
 		r.ofsDelta = true
 	case "include-tag":
@@ -66,7 +76,6 @@ func (u *uploading) addLine(r *fetchRequest, line string) error {
 	case "multi_ack_detailed":
 		r.detailed = true
 	}
-	return nil
 }
 
 // addWant accepts tips, and what the history of the tips holds: a ref may have
@@ -133,9 +142,7 @@ func (u *uploading) readWants() (*fetchRequest, error) {
 		if want, ok := strings.CutPrefix(line, "want "); ok && len(r.wants) == 0 {
 			id, capabilities, _ := strings.Cut(want, " ")
 			for word := range parseCapabilities(capabilities) {
-				if err := u.addLine(r, word); err != nil {
-					return nil, err
-				}
+				r.addCapability(word)
 			}
 			line = "want " + id
 		}

@@ -1,13 +1,17 @@
 package gitserver_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"net/http"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/skypanel/sky/gitserver/pktline"
 	"github.com/skypanel/sky/models"
 )
 
@@ -110,4 +114,25 @@ func looseObjects(t *testing.T, line string) (count int) {
 	_, err := fmt.Sscan(line, &count)
 	require.NoError(t, err)
 	return count
+}
+
+func TestShallowCloneOfLibgit2(t *testing.T) {
+	f := newFixture(t)
+	f.app("demo")
+	dir := f.work("w")
+	tip := f.commit(dir, "a", "a")
+	f.git(dir, "push", "-q", f.sshURL("demo"), "main")
+	// As libgit2 1.9 asks: shallow as a capability, a space at the end.
+	request := pktline.Append(nil, "want %s multi_ack_detailed side-band-64k include-tag thin-pack ofs-delta shallow \n", tip)
+	request = pktline.AppendFlush(pktline.Append(request, "deepen 1\n"))
+	post, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.web.URL+"/demo.git/git-upload-pack", bytes.NewReader(request))
+	require.NoError(t, err)
+	post.SetBasicAuth("any", testToken)
+	post.Header.Set("Content-Type", "application/x-git-upload-pack-request")
+	answer, err := f.web.Client().Do(post)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	assert.Equal(t, "0034shallow "+tip+"0000", string(body), "without newlines")
 }
