@@ -81,7 +81,7 @@ func (c *contest) prepare(ctx context.Context) error {
 		return err
 	}
 	c.floor = &floor{text: c.greeting, docker: command, dir: filepath.Join(c.lab.Dir, "floor-"+c.name), tag: "sky-bench-floor-" + c.name, command: releases[0].Processes["web"]}
-	if err := c.floor.prepare(build.Dockerfile, c.example()); err != nil {
+	if err := c.floor.prepare(ctx, build.Dockerfile, c.example()); err != nil {
 		return err
 	}
 	_, err = c.floor.measure(ctx, c.file, change("floor"))
@@ -161,6 +161,8 @@ func (c *contest) show(ours []phases, floors []floorPhases) {
 	}
 	floorRow("floor: docker build", func(p floorPhases) time.Duration { return p.build })
 	floorRow("floor: docker run, first answer", func(p floorPhases) time.Duration { return p.run })
+	floorRow("floor: the same with Sky's limits", func(p floorPhases) time.Duration { return p.limited })
+	limited := floorRow("floor with limits", func(p floorPhases) time.Duration { return p.build + p.limited })
 	floor := floorRow("floor", func(p floorPhases) time.Duration { return p.build + p.run })
 	row("sky: connect, receive, check", func(p phases) time.Duration { return p.receive })
 	row("sky: build", func(p phases) time.Duration { return p.build })
@@ -169,4 +171,5 @@ func (c *contest) show(ours []phases, floors []floorPhases) {
 	sky := row("sky: push to first answer", func(p phases) time.Duration { return p.total })
 	row("sky: until git push returned", func(p phases) time.Duration { return p.command })
 	fmt.Printf("  %-34s %6.2f (goal: 1.25 at most)\n", "sky ÷ floor", sky.Seconds()/floor.Seconds())
+	fmt.Printf("  %-34s %6.2f\n", "sky ÷ floor with limits", sky.Seconds()/limited.Seconds())
 }

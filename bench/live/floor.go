@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/docker/docker/client"
@@ -25,11 +26,25 @@ type floor struct {
 	running []string
 }
 
-type floorPhases struct{ build, run time.Duration }
+// floorPhases are a build, a plain `docker run`, and one with the limits that
+// Sky sets; each run until the first answer.
+type floorPhases struct{ build, run, limited time.Duration }
 
 const floorPort = "8080"
 
-func (f *floor) prepare(dockerfile, example string) error {
+// limits are what Sky gives every instance, as docker run writes it.
+func (f *floor) limits() []string {
+	return []string{
+		"--network", f.tag, "--init", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL",
+		"--security-opt", "no-new-privileges:true", "--memory", "512m", "--memory-swap", "512m",
+		"--cpus", "1", "--pids-limit", "256", "--ulimit", "nofile=4096:8192",
+	}
+}
+
+func (f *floor) prepare(ctx context.Context, dockerfile, example string) error {
+	if _, err := f.docker.run(ctx, "network", "create", f.tag); err != nil {
+		return err
+	}
 	if err := os.CopyFS(f.dir, os.DirFS(example)); err != nil {
 		return err
 	}
@@ -55,20 +70,30 @@ func (f *floor) measure(ctx context.Context, file, text string) (floorPhases, er
 	if _, err := f.docker.run(ctx, append(build, f.dir)...); err != nil {
 		return floorPhases{}, err
 	}
-	built := time.Now()
-	container, err := f.docker.run(ctx, append([]string{"run", "-d", "-e", "PORT=" + floorPort, image}, f.command...)...)
-	if err != nil {
+	measured := floorPhases{build: time.Since(started)}
+	var err error
+	if measured.run, err = f.start(ctx, image, nil); err != nil {
 		return floorPhases{}, err
+	}
+	measured.limited, err = f.start(ctx, image, f.limits())
+	return measured, err
+}
+
+// start runs the image, waits for the answer and takes the container away, so
+// that the machine is quiet for the next turn.
+func (f *floor) start(ctx context.Context, image string, options []string) (time.Duration, error) {
+	started := time.Now()
+	arguments := slices.Concat([]string{"run", "-d", "-e", "PORT=" + floorPort}, options, []string{image}, f.command)
+	container, err := f.docker.run(ctx, arguments...)
+	if err != nil {
+		return 0, err
 	}
 	f.running = append(f.running, container)
-	answered, err := awaitContainer(ctx, container, text)
+	answered, err := awaitContainer(ctx, container, f.text)
 	if err != nil {
-		return floorPhases{}, err
+		return 0, err
 	}
-	if err := f.stop(ctx); err != nil { // the machine is quiet again for the next turn
-		return floorPhases{}, err
-	}
-	return floorPhases{built.Sub(started), answered.Sub(built)}, nil
+	return answered.Sub(started), f.stop(ctx)
 }
 
 func (f *floor) stop(ctx context.Context) error {
@@ -80,14 +105,15 @@ func (f *floor) stop(ctx context.Context) error {
 	return err
 }
 
-// clean removes containers and images.
+// clean removes containers, images and the network.
 func (f *floor) clean(ctx context.Context) error {
 	errs := []error{f.stop(ctx)}
 	for number := range f.built {
 		_, err := f.docker.run(ctx, "rmi", "-f", fmt.Sprintf("%s:%d", f.tag, number+1))
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	_, err := f.docker.run(ctx, "network", "rm", f.tag)
+	return errors.Join(append(errs, err)...)
 }
 
 // awaitContainer asks the container at its own address, which is faster than a
@@ -102,7 +128,10 @@ func awaitContainer(ctx context.Context, container, text string) (time.Time, err
 	if err != nil {
 		return time.Time{}, err
 	}
-	address := net.JoinHostPort(found.NetworkSettings.Networks["bridge"].IPAddress, floorPort)
+	address := ""
+	for _, endpoint := range found.NetworkSettings.Networks {
+		address = net.JoinHostPort(endpoint.IPAddress, floorPort)
+	}
 	ask := func(ctx context.Context) (*http.Request, error) {
 		return http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
 	}
