@@ -47,6 +47,7 @@ func (repositories) Commit(context.Context, models.ID, string) (models.Commit, e
 	return models.Commit{}, nil
 }
 func (repositories) Keep(context.Context, models.ID, string, string) error { return nil }
+func (repositories) ConsolidateIfDue(context.Context, models.ID) error     { return nil }
 func (repositories) Files(context.Context, models.ID, string) (platform.Files, error) {
 	return files{}, nil
 }

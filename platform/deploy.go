@@ -33,7 +33,20 @@ func (p *Platform) deploy(ctx context.Context, build models.Build) error {
 		state = models.BuildCancelled
 	}
 	p.finishBuild(build, state, err)
+	p.tidy(build.AppID)
 	return err
+}
+
+// tidy puts the repository's housekeeping behind what the App's lane has, where
+// nobody waits for it.
+func (p *Platform) tidy(app models.ID) {
+	p.lanes.enter(app, &work{run: func(ctx context.Context) error {
+		err := p.Repositories.ConsolidateIfDue(ctx, app)
+		if err != nil && !p.stopping(err) && !models.IsCode(err, models.NotFound) {
+			p.Log.Warn("consolidate repository", "app", app, "error", err)
+		}
+		return err
+	}})
 }
 
 func (p *Platform) deploySteps(ctx context.Context, build *models.Build, started time.Time) error {

@@ -60,6 +60,7 @@ func (r *repositories) Commit(_ context.Context, _ models.ID, oid string) (model
 	return models.Commit{ID: oid, Subject: "change " + oid[:1]}, nil
 }
 func (r *repositories) Keep(context.Context, models.ID, string, string) error { return nil }
+func (r *repositories) ConsolidateIfDue(context.Context, models.ID) error     { return nil }
 func (r *repositories) Files(context.Context, models.ID, string) (Files, error) {
 	return files{}, nil
 }

@@ -26,6 +26,8 @@ type Repositories interface {
 	IsAncestor(ctx context.Context, app models.ID, ancestor, descendant string) (bool, error)
 	Commit(ctx context.Context, app models.ID, oid string) (models.Commit, error)
 	Keep(ctx context.Context, app models.ID, name, oid string) error
+	// ConsolidateIfDue tidies the repository, when it has gathered enough.
+	ConsolidateIfDue(ctx context.Context, app models.ID) error
 	// Files opens the files of one commit.
 	Files(ctx context.Context, app models.ID, commit string) (Files, error)
 }
