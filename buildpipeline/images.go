@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/filters"
@@ -30,13 +31,35 @@ func (b *Builder) RemoveImages(ctx context.Context, app models.App) error {
 			if !strings.HasPrefix(name, imagePrefix(app.Name)) {
 				continue
 			}
-			_, err := b.docker.ImageRemove(ctx, name, image.RemoveOptions{PruneChildren: true})
-			if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+			if err := b.removeImage(ctx, name); err != nil {
 				errs = append(errs, fmt.Errorf("remove image %s: %w", name, err))
 			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// removeImage removes one name. A container that just stopped still uses its
+// image until its agent has removed it, so that this waits for that, for a while.
+func (b *Builder) removeImage(ctx context.Context, name string) error {
+	const patience, pause = 5 * time.Second, 100 * time.Millisecond
+	enough := time.After(patience)
+	for {
+		_, err := b.docker.ImageRemove(ctx, name, image.RemoveOptions{PruneChildren: true})
+		if err == nil || errdefs.IsNotFound(err) {
+			return nil
+		}
+		if !errdefs.IsConflict(err) {
+			return err
+		}
+		select {
+		case <-enough:
+			return nil // somebody goes on using it
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
 }
 
 // HasImage reports whether the engine still holds the image.
