@@ -153,9 +153,21 @@ func (p *Platform) releaseConfig(ctx context.Context, actor models.Actor, app mo
 	}
 	log.Say("%s", narrative.Field("Release", release.Name()+": "+description))
 	if app.Stopped {
-		return &release, p.change(ctx, rollout.Change{App: app.ID, Live: &release.ID})
+		return &release, p.applyStopped(ctx, app, release)
 	}
 	return &release, p.rollOut(ctx, app, release, log)
+}
+
+// applyStopped makes release the live one of an App that runs nothing.
+func (p *Platform) applyStopped(ctx context.Context, app models.App, release models.Release) error {
+	if err := p.change(ctx, rollout.Change{App: app.ID, Live: &release.ID}); err != nil {
+		return err
+	}
+	deployment, err := p.Store.DeploymentOf(ctx, release.ID)
+	if err != nil {
+		return err
+	}
+	return p.concludeLive(ctx, deployment)
 }
 
 // storeConfig seals the variables and writes them.

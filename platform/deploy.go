@@ -32,9 +32,30 @@ func (p *Platform) deploy(ctx context.Context, build models.Build) error {
 	case errors.Is(err, errCancelled):
 		state = models.BuildCancelled
 	}
+	if err != nil && build.State == models.BuildSucceeded {
+		p.failPending(build, err)
+	}
 	p.finishBuild(build, state, err)
 	p.tidy(build.AppID)
 	return err
+}
+
+// failPending fails the Deployment of a Build that was stopped before its
+// rollout began, or the next start would take it up.
+func (p *Platform) failPending(build models.Build, why error) {
+	ctx := context.WithoutCancel(p.ctx)
+	release, err := p.Store.ReleaseOfBuild(ctx, build.ID)
+	if err != nil {
+		return // none was made
+	}
+	deployment, err := p.Store.DeploymentOf(ctx, release.ID)
+	if err == nil && deployment.State == models.DeploymentPending {
+		deployment.Error = why.Error()
+		err = p.moveDeployment(ctx, &deployment, models.DeploymentFailed)
+	}
+	if err != nil {
+		p.Log.Error("fail deployment", "build", build.ID, "error", err)
+	}
 }
 
 // tidy puts the repository's housekeeping behind what the App's lane has, where
@@ -64,9 +85,6 @@ func (p *Platform) deploySteps(ctx context.Context, build *models.Build, started
 		return err
 	}
 	log.Say("%s", narrative.Field("Release", release.Name()))
-	if err := p.stillAllowed(ctx, *build); err != nil {
-		return err
-	}
 	if err := p.rollOut(ctx, app, release, log); err != nil {
 		return err
 	}
@@ -135,6 +153,9 @@ func (p *Platform) buildRelease(ctx context.Context, app models.App, build *mode
 	if err != nil {
 		return models.Release{}, err
 	}
+	if err := p.stillAllowed(ctx, *build); err != nil {
+		return models.Release{}, err
+	}
 	build.Runtime, build.Dockerfile, build.Image = result.Runtime, result.Dockerfile, result.Image
 	build.Processes, build.Port = result.Plan.Processes, result.Plan.Port
 	if err := build.Move(models.BuildSucceeded, now()); err != nil {
@@ -182,11 +203,8 @@ func (p *Platform) rollOut(ctx context.Context, app models.App, release models.R
 }
 
 func (p *Platform) roll(ctx context.Context, want rollout.Want, log rollout.Log) error {
-	deployment := models.Deployment{
-		ID: models.NewID(), AppID: want.App.ID, ReleaseID: want.Release.ID, PreviousID: want.App.LiveReleaseID,
-		State: models.DeploymentPending, CreatedAt: now(),
-	}
-	if err := p.Store.CreateDeployment(ctx, &deployment); err != nil {
+	deployment, err := p.pendingDeployment(ctx, want)
+	if err != nil {
 		return err
 	}
 	if err := p.moveDeployment(ctx, &deployment, models.DeploymentRolling); err != nil {
@@ -208,6 +226,34 @@ func (p *Platform) roll(ctx context.Context, want rollout.Want, log rollout.Log)
 	deployment.Probes, deployment.ProbesFailed = outcome.Proof.Requests, outcome.Proof.Failed
 	tellOutcome(want, outcome, log)
 	return p.moveDeployment(after, &deployment, models.DeploymentLive)
+}
+
+// pendingDeployment returns the Deployment that was made with the Release, or,
+// when that has ended, another.
+func (p *Platform) pendingDeployment(ctx context.Context, want rollout.Want) (models.Deployment, error) {
+	deployment, err := p.Store.DeploymentOf(ctx, want.Release.ID)
+	if err == nil && deployment.State == models.DeploymentPending {
+		deployment.PreviousID = want.App.LiveReleaseID
+		return deployment, nil
+	}
+	if err != nil && !models.IsCode(err, models.NotFound) {
+		return models.Deployment{}, err
+	}
+	deployment = models.Deployment{
+		ID: models.NewID(), AppID: want.App.ID, ReleaseID: want.Release.ID, PreviousID: want.App.LiveReleaseID,
+		State: models.DeploymentPending, CreatedAt: now(),
+	}
+	return deployment, p.Store.CreateDeployment(ctx, &deployment)
+}
+
+// concludeLive moves a Deployment to live from wherever it is.
+func (p *Platform) concludeLive(ctx context.Context, deployment models.Deployment) error {
+	if deployment.State == models.DeploymentPending {
+		if err := p.moveDeployment(ctx, &deployment, models.DeploymentRolling); err != nil {
+			return err
+		}
+	}
+	return p.moveDeployment(ctx, &deployment, models.DeploymentLive)
 }
 
 // abandon lets go of what a cancelled rollout had started.

@@ -64,7 +64,7 @@ func (p *Platform) interruptedDeployment(ctx context.Context, deployment models.
 		return nil, err
 	}
 	if app.LiveReleaseID != nil && *app.LiveReleaseID == release.ID { // it had switched already
-		return nil, p.moveDeployment(ctx, &deployment, models.DeploymentLive)
+		return nil, p.concludeLive(ctx, deployment)
 	}
 	deployment.Error = "sky was restarted meanwhile"
 	if err := p.moveDeployment(ctx, &deployment, models.DeploymentFailed); err != nil {

@@ -19,8 +19,8 @@ import (
 type transaction = *store.Store
 
 // newRelease numbers release and stores it with a snapshot of config, or of the
-// App's Config as it is now when config is nil; beside runs in the same
-// transaction.
+// App's Config as it is now when config is nil, and with a pending Deployment, so
+// that a crash right after loses neither; beside runs in the same transaction.
 func (p *Platform) newRelease(ctx context.Context, release *models.Release, config map[string]string, beside func(context.Context, transaction) error) error {
 	if config == nil {
 		var err error
@@ -42,7 +42,12 @@ func (p *Platform) newRelease(ctx context.Context, release *models.Release, conf
 				return err
 			}
 		}
-		return tx.CreateRelease(ctx, release)
+		if err := tx.CreateRelease(ctx, release); err != nil {
+			return err
+		}
+		return tx.CreateDeployment(ctx, &models.Deployment{
+			ID: models.NewID(), AppID: release.AppID, ReleaseID: release.ID, State: models.DeploymentPending, CreatedAt: now(),
+		})
 	})
 }
 

@@ -83,6 +83,24 @@ func (h *Hub) Append(name string, entry Entry) error {
 	if err := s.append(append(line, '\n'), entry); err != nil {
 		return fmt.Errorf("append to log %s: %w", name, err)
 	}
+	if entry.Kind == End {
+		return h.forget(name)
+	}
+	return nil
+}
+
+// forget lets go of a stream's file. Who reads it still may go on.
+func (h *Hub) forget(name string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.streams[name]
+	if s == nil {
+		return nil
+	}
+	delete(h.streams, name)
+	if err := s.close(); err != nil {
+		return fmt.Errorf("close log %s: %w", name, err)
+	}
 	return nil
 }
 
@@ -165,13 +183,8 @@ func (h *Hub) Size(name string) (int64, error) {
 
 // Remove deletes the stream; its readers end as if it had.
 func (h *Hub) Remove(name string) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if s := h.streams[name]; s != nil {
-		delete(h.streams, name)
-		if err := s.close(); err != nil {
-			return fmt.Errorf("close log %s: %w", name, err)
-		}
+	if err := h.forget(name); err != nil {
+		return err
 	}
 	return os.RemoveAll(filepath.Join(h.dir, filepath.FromSlash(name)))
 }
