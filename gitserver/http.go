@@ -75,6 +75,7 @@ func (h *HTTP) converse(w http.ResponseWriter, r *http.Request, call httpCall) {
 		h.refuse(w, err, call)
 		return
 	}
+	r.Body = newStallReader(w, r.Body)
 	if x.in, err = body(r); err != nil {
 		http.Error(w, "malformed gzip", http.StatusBadRequest)
 		return

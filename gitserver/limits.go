@@ -17,6 +17,9 @@ type Limits struct {
 	// Wants and Haves bound one fetch. Defaults 1,000 and 100,000.
 	Wants int
 	Haves int
+	// MinRate is how many bytes a second a client must send, on average over a
+	// minute, once it has begun to send its pack. Default 1,024.
+	MinRate int64
 	// DrainBytes is how much of a refused push is read so that the client gets
 	// to see the reason. Default 64 MiB.
 	DrainBytes int64
@@ -30,6 +33,7 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.Shallows, 10_000)
 	setDefault(&l.Wants, 1_000)
 	setDefault(&l.Haves, 100_000)
+	setDefault(&l.MinRate, 1_024)
 	setDefault(&l.DrainBytes, 64<<20)
 	l.Pack = l.Pack.WithDefaults()
 	return l

@@ -23,7 +23,8 @@ func (d *Door) receive(ctx context.Context, x *exchange) error {
 			return err
 		}
 	}
-	request, err := readPush(pktline.NewReader(x.in), d.Limits.withDefaults())
+	limits := d.Limits.withDefaults()
+	request, err := readPush(pktline.NewReader(newPacedReader(x.in, limits.MinRate)), limits)
 	if err != nil {
 		_, _ = x.out.Write(pktline.Append(nil, "ERR %s\n", oneLine(err.Error())))
 		return fmt.Errorf("read commands: %w", err)
@@ -126,7 +127,7 @@ func (p *receiving) takePack(ctx context.Context, quarantine *quarantine) (*pack
 		if !p.stateless && !p.request.has("quiet") {
 			indexer.Progress = p.progress()
 		}
-		if pack, err = indexer.Index(ctx, p.in); err != nil {
+		if pack, err = indexer.Index(ctx, newPacedReader(p.in, p.limits.MinRate)); err != nil {
 			return nil, err
 		}
 	}
@@ -177,7 +178,7 @@ const drainTime = 3 * time.Second
 // it ends with the channel.
 func (p *receiving) drain() {
 	if p.stateless { // the body must not be read after the handler returned
-		_, _ = io.CopyN(io.Discard, p.in, p.limits.DrainBytes)
+		_, _ = io.CopyN(io.Discard, newPacedReader(p.in, p.limits.MinRate), p.limits.DrainBytes)
 		return
 	}
 	done := make(chan struct{})
