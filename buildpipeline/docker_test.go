@@ -70,10 +70,10 @@ func (b *bench) build(ctx context.Context, files map[string]string) (Result, err
 	})
 }
 
-// run returns what the image prints.
-func (b *bench) run(t *testing.T, image string) string {
+// run returns what the image prints, by its own command or another.
+func (b *bench) run(t *testing.T, image string, command ...string) string {
 	t.Helper()
-	made, err := b.docker.ContainerCreate(t.Context(), &container.Config{Image: image}, nil, nil, nil, "")
+	made, err := b.docker.ContainerCreate(t.Context(), &container.Config{Image: image, Cmd: command}, nil, nil, nil, "")
 	require.NoError(t, err)
 	defer func() {
 		require.NoError(t, b.docker.ContainerRemove(t.Context(), made.ID, container.RemoveOptions{Force: true}))
