@@ -199,10 +199,9 @@ func (nothing) Read(id object.ID) (object.Kind, []byte, error) {
 // garbage returns the old packs with objects that no ref reaches, and whether
 // each may go: those that are young stay, and those that hold what these reach.
 func (c *consolidation) garbage(ctx context.Context) (map[string]bool, error) {
-	packs := c.old.Packs()
 	garbage := map[string]bool{}
 	var staying []object.ID
-	for _, pack := range packs {
+	for _, pack := range c.old.Packs() {
 		lost := c.unreached(pack)
 		if len(lost) == 0 {
 			continue
@@ -217,17 +216,24 @@ func (c *consolidation) garbage(ctx context.Context) (map[string]bool, error) {
 		if err != nil {
 			return nil, err
 		}
-		staying = nil
-		for _, id := range reached {
-			place, packed := c.old.Locate(id)
-			if !packed || c.fresh.Has(id) || !garbage[packs[place.Pack].Path] {
-				continue
-			}
-			garbage[packs[place.Pack].Path] = false
-			staying = append(staying, c.unreached(packs[place.Pack])...)
-		}
+		staying = c.spare(garbage, reached)
 	}
 	return garbage, nil
+}
+
+// spare lets the garbage stay that holds what is reached, and returns the
+// objects that stay with it.
+func (c *consolidation) spare(garbage map[string]bool, reached []object.ID) (staying []object.ID) {
+	packs := c.old.Packs()
+	for _, id := range reached {
+		place, packed := c.old.Locate(id)
+		if !packed || c.fresh.Has(id) || !garbage[packs[place.Pack].Path] {
+			continue
+		}
+		garbage[packs[place.Pack].Path] = false
+		staying = append(staying, c.unreached(packs[place.Pack])...)
+	}
+	return staying
 }
 
 // unreached returns the objects of a pack that the new one lacks.
