@@ -10,8 +10,7 @@
 // push loses what it relies on.
 //
 // The parts, from the bottom: object (ids, kinds, checks), packfile (the pack
-// indexer and its entries), objectdb (reading), outgoing
-// (packs for clients), refs, pktline (packets and side
-// bands). The wire formats are those of git's Documentation/gitprotocol-pack,
+// indexer and its entries), objectdb (reading), outgoing (packs for clients),
+// refs, pktline (packets and side bands). The wire formats are those of git's Documentation/gitprotocol-pack,
 // gitprotocol-v2, gitprotocol-http and gitformat-pack.
 package gitserver
