@@ -139,7 +139,10 @@ func (b *Builder) detect(ctx context.Context, job Job) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	name := strings.TrimSpace(plan.Language + " " + images.Version)
+	name := plan.Language
+	if plan.Need.Type != "static" { // whose version says nothing to anybody
+		name += " " + images.Version
+	}
 	reasons := plan.Reasons
 	if plan.Need.Source != "" {
 		reasons = append(reasons, "version from "+plan.Need.Source)
