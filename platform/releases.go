@@ -191,7 +191,8 @@ func (p *Platform) before(ctx context.Context, app models.App, live models.Relea
 	return 0, models.Errorf(models.Conflict, "%s is the first release that served", live.Name()).WithField("release")
 }
 
-// alignRef makes the deploy branch say what is live.
+// alignRef makes the deploy branch say what is live. A commit that was forced
+// away so long ago that it is gone leaves the branch where it is.
 func (p *Platform) alignRef(ctx context.Context, app models.App, release models.Release) error {
 	if release.Commit == "" {
 		return nil
@@ -204,6 +205,10 @@ func (p *Platform) alignRef(ctx context.Context, app models.App, release models.
 	update := &models.RefUpdate{Name: name, Old: current, New: release.Commit}
 	if err := p.Repositories.UpdateRefs(ctx, app.ID, []*models.RefUpdate{update}, true); err != nil {
 		return fmt.Errorf("move %s to what is live: %w", name, err)
+	}
+	if models.IsCode(update.Err, models.NotFound) {
+		p.warn("align deploy branch", app, update.Err)
+		return nil
 	}
 	return update.Err
 }

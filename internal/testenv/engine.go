@@ -2,7 +2,9 @@ package testenv
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -123,5 +125,6 @@ func (e *Engine) load(from *client.Client, images []string) error {
 	if err != nil {
 		return fmt.Errorf("load %v: %w", images, err)
 	}
-	return answer.Body.Close()
+	_, err = io.Copy(io.Discard, answer.Body) // loaded only when the answer has ended
+	return errors.Join(err, answer.Body.Close())
 }
