@@ -14,6 +14,7 @@ need_command ssh openssh-client
 need_command git git
 need_command curl curl
 need_command mmdebstrap mmdebstrap
+need_packages debian-archive-keyring
 need_command iptables iptables
 
 export PATH="$PWD/bin:$PATH"

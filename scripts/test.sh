@@ -10,6 +10,7 @@ need_command git git
 need_command ssh openssh-client
 need_command curl curl
 need_command mmdebstrap mmdebstrap
+need_packages debian-archive-keyring
 need_command iptables iptables
 need_packages postgresql
 
