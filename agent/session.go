@@ -19,7 +19,7 @@ const (
 	heartbeatEvery = 30 * time.Second
 	dialLimit      = 20 * time.Second
 	firstRedial    = 250 * time.Millisecond
-	lastRedial     = 30 * time.Second
+	lastRedial     = 10 * time.Second
 	// settled links begin the back-off anew when they end.
 	settledLink = 10 * time.Second
 )
