@@ -145,7 +145,7 @@ func (p *progress) line(id digest.Digest, line string) {
 	if p.written > maxLogBytes {
 		return
 	}
-	p.written += len(line)
+	p.written += len(line) + 1
 	if p.written > maxLogBytes {
 		line = fmt.Sprintf("… the rest of the output is left out: it is more than %d MB", maxLogBytes>>20)
 	}

@@ -79,26 +79,41 @@ func (p *Platform) AppLog(ctx context.Context, app models.App, offset int64, fol
 	return p.Logs.Read(ctx, appStream(app.ID), offset, follow, yield)
 }
 
-// AppLogTail returns the offset that lies about lines lines before the end of
+// AppLogTail returns the offset that lies at most lines lines before the end of
 // an App's runtime log.
 func (p *Platform) AppLogTail(ctx context.Context, app models.App, lines int) (int64, error) {
-	const averageLine = 400
+	const averageLine, widest = 400, 16 << 20
 	size, err := p.Logs.Size(appStream(app.ID))
-	if err != nil {
-		return 0, err
-	}
-	var starts []int64
-	from := max(0, size-int64(lines)*averageLine)
-	last := from
-	err = p.Logs.Read(ctx, appStream(app.ID), from, false, func(entry logs.Entry) error {
-		starts = append(starts, last)
-		last = entry.Offset
-		return nil
-	})
-	if err != nil || len(starts) == 0 {
+	if err != nil || lines == 0 {
 		return size, err
 	}
-	return starts[max(0, len(starts)-lines)], nil
+	for window := int64(lines) * averageLine; ; window *= 4 {
+		from := max(0, size-window)
+		starts, err := p.lineStarts(ctx, app, from)
+		if err != nil {
+			return 0, err
+		}
+		if len(starts) >= lines || ((from == 0 || window > widest) && len(starts) > 0) {
+			return starts[max(0, len(starts)-lines)], nil
+		}
+		if from == 0 {
+			return size, nil
+		}
+	}
+}
+
+// lineStarts returns the offsets behind from at which lines begin. What lies
+// there is most likely the middle of one.
+func (p *Platform) lineStarts(ctx context.Context, app models.App, from int64) ([]int64, error) {
+	var starts []int64
+	if from == 0 {
+		starts = append(starts, 0)
+	}
+	err := p.Logs.Read(ctx, appStream(app.ID), from, false, func(entry logs.Entry) error {
+		starts = append(starts, entry.Offset)
+		return nil
+	})
+	return starts[:max(0, len(starts)-1)], err // the last is the end
 }
 
 // LastLine implements fleet.Logs.

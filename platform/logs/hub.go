@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -46,6 +47,9 @@ type Entry struct {
 const (
 	defaultSegment = 4 << 20
 	defaultKeep    = 64 << 20
+	// maxText bounds an entry, so that one always fits into a read window, even
+	// when each of its bytes becomes six of JSON.
+	maxText = 64 << 10
 )
 
 // Hub holds the streams under one directory.
@@ -75,6 +79,9 @@ func (h *Hub) Append(name string, entry Entry) error {
 	s, err := h.stream(name)
 	if err != nil {
 		return err
+	}
+	if len(entry.Text) > maxText {
+		entry.Text = strings.ToValidUTF8(entry.Text[:maxText], "") + "…"
 	}
 	line, err := json.Marshal(entry)
 	if err != nil {

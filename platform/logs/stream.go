@@ -122,10 +122,13 @@ func (s *stream) append(line []byte, entry Entry) error {
 			return err
 		}
 	}
-	if _, err := s.active.Write(line); err != nil {
+	written, err := s.active.Write(line)
+	s.segments[len(s.segments)-1].size += int64(written)
+	if err != nil { // a full disk takes a part: opened again, it is ended as after a crash
+		err = errors.Join(err, s.active.Close())
+		s.active = nil
 		return err
 	}
-	s.segments[len(s.segments)-1].size += int64(len(line))
 	if s.last != nil && entry.Instance != "" {
 		s.last[entry.Instance] = entry.Time
 	}
@@ -148,7 +151,15 @@ func (s *stream) openActive() error {
 	if err != nil {
 		return err
 	}
+	if err := endLine(file, newest); err != nil {
+		return errors.Join(err, file.Close())
+	}
 	s.active = file
+	return nil
+}
+
+// endLine ends the segment's last line, if it has one that is not ended.
+func endLine(file *os.File, newest *segment) error {
 	if newest.size == 0 {
 		return nil
 	}
@@ -156,13 +167,12 @@ func (s *stream) openActive() error {
 	if _, err := file.ReadAt(final, newest.size-1); err != nil {
 		return err
 	}
-	if final[0] != '\n' {
-		if _, err := file.WriteString("\n"); err != nil {
-			return err
-		}
-		newest.size++
+	if final[0] == '\n' {
+		return nil
 	}
-	return nil
+	written, err := file.WriteString("\n")
+	newest.size += int64(written)
+	return err
 }
 
 // rotate compresses the full segment, begins another and drops the oldest.
