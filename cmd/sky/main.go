@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	v1 "github.com/skypanel/sky/api/v1"
@@ -31,7 +33,7 @@ func run() int {
 		return 0
 	}
 	var usage *usageError
-	if errors.As(err, &usage) {
+	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") { // cobra's own
 		fmt.Fprintf(os.Stderr, "sky: %s\n", err)
 		return 2
 	}
@@ -43,8 +45,12 @@ func run() int {
 func explain(err error) {
 	fmt.Fprintf(os.Stderr, "sky: %s\n", err)
 	var problem *v1.Problem
-	if errors.As(err, &problem) && problem.Remedy != "" {
+	var unreachable *url.Error
+	switch {
+	case errors.As(err, &problem) && problem.Remedy != "":
 		fmt.Fprintf(os.Stderr, "     %s\n", problem.Remedy)
+	case errors.As(err, &unreachable):
+		fmt.Fprintln(os.Stderr, "     does Sky run there? `sky login URL` or SKY_URL names another server")
 	}
 }
 

@@ -51,7 +51,23 @@ func newRoot(s streams) *cobra.Command {
 		command.GroupID = "server"
 		root.AddCommand(command)
 	}
+	checkArguments(root)
 	return root
+}
+
+// checkArguments has every command answer wrong arguments with its usage.
+func checkArguments(command *cobra.Command) {
+	for _, child := range command.Commands() {
+		checkArguments(child)
+	}
+	if check := command.Args; check != nil {
+		command.Args = func(command *cobra.Command, args []string) error {
+			if check(command, args) != nil {
+				return usagef("usage: %s", command.UseLine())
+			}
+			return nil
+		}
+	}
 }
 
 // fromEnvironment gives every flag that was not set the value of its variable:
