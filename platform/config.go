@@ -16,6 +16,9 @@ import (
 const (
 	maxEnvVars  = 1000
 	maxEnvValue = 32 << 10
+	// maxConfig bounds a whole Config, names and values: each Instance's node is
+	// told it, and the kernel hands no process more than it has room for.
+	maxConfig = 64 << 10
 )
 
 // config opens the App's Config as it is now.
@@ -109,8 +112,8 @@ func (p *Platform) changeConfig(ctx context.Context, actor models.Actor, id mode
 	for _, key := range change.Unset {
 		delete(after, key)
 	}
-	if len(after) > maxEnvVars {
-		return nil, models.Errorf(models.TooLarge, "an app has at most %d environment variables", maxEnvVars).WithField("set")
+	if err := checkSize(before, after); err != nil {
+		return nil, err
 	}
 	if sameConfig(before, after) {
 		return nil, nil
@@ -125,6 +128,27 @@ func (p *Platform) changeConfig(ctx context.Context, actor models.Actor, id mode
 	keys := slices.Sorted(maps.Keys(change.Set))
 	p.record(ctx, actor, &app, "env.change", strings.Join(slices.Concat(keys, change.Unset), " "))
 	return p.releaseConfig(ctx, actor, app, describeChange(keys, change.Unset), log)
+}
+
+// checkSize refuses a Config that grows beyond what an App may have.
+func checkSize(before, after map[string]string) error {
+	if len(after) > maxEnvVars {
+		return models.Errorf(models.TooLarge, "an app has at most %d environment variables", maxEnvVars).WithField("set").
+			WithRemedy("unset what the app does not read")
+	}
+	if size := configSize(after); size > maxConfig && size > configSize(before) {
+		return models.Errorf(models.TooLarge, "the environment variables are %d KB together; an app has at most %d KB", (size+1023)>>10, maxConfig>>10).
+			WithField("set").WithRemedy("keep large values in a file of the repository, or in a store that the app reads")
+	}
+	return nil
+}
+
+func configSize(config map[string]string) int {
+	size := 0
+	for key, value := range config {
+		size += len(key) + len(value)
+	}
+	return size
 }
 
 func describeChange(set, unset []string) string {
