@@ -202,6 +202,9 @@ func (p *Platform) alignRef(ctx context.Context, app models.App, release models.
 	if err != nil || current == release.Commit {
 		return err
 	}
+	if loses, err := p.wouldLose(ctx, app, current, release.Commit); err != nil || loses {
+		return err
+	}
 	update := &models.RefUpdate{Name: name, Old: current, New: release.Commit}
 	if err := p.Repositories.UpdateRefs(ctx, app.ID, []*models.RefUpdate{update}, true); err != nil {
 		return fmt.Errorf("move %s to what is live: %w", name, err)
@@ -211,6 +214,24 @@ func (p *Platform) alignRef(ctx context.Context, app models.App, release models.
 		return nil
 	}
 	return update.Err
+}
+
+// wouldLose reports whether a ref that moves from current to next leaves commits
+// that were never released: those of a branch that was only stored before it
+// became the deploy branch. Nothing else names them, so it stays until a push.
+func (p *Platform) wouldLose(ctx context.Context, app models.App, current, next string) (bool, error) {
+	if current == models.ZeroObject {
+		return false, nil
+	}
+	released, err := p.Store.WasReleased(ctx, app.ID, current)
+	if err != nil || released {
+		return false, err
+	}
+	follows, err := p.Repositories.IsAncestor(ctx, app.ID, current, next)
+	if models.IsCode(err, models.NotFound) {
+		return false, nil
+	}
+	return !follows, err
 }
 
 // laneError turns the ends that a lane knows into errors for people.

@@ -104,6 +104,15 @@ func (s *Store) ReleasesByID(ctx context.Context, ids []models.ID) (map[models.I
 	return byID, nil
 }
 
+// WasReleased reports whether the App has a Release of this commit.
+func (s *Store) WasReleased(ctx context.Context, app models.ID, commit string) (bool, error) {
+	var count int64
+	if err := s.reader(ctx).Model(&models.Release{}).Where(&models.Release{AppID: app, Commit: commit}).Limit(1).Count(&count).Error; err != nil {
+		return false, fmt.Errorf("look for a release of %s: %w", commit, err)
+	}
+	return count > 0, nil
+}
+
 // Runtimes returns all Runtimes by type and version.
 func (s *Store) Runtimes(ctx context.Context) ([]models.Runtime, error) {
 	return all[models.Runtime](s.reader(ctx).Order("type, version"), "runtimes")
