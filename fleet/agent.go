@@ -149,7 +149,12 @@ func (a *agent) sendAssignments(ctx context.Context) {
 			continue
 		}
 		a.fleet.own(a.node, assignment)
-		if err := a.link.Send(protocol.Message{Assignment: &assignment}); err != nil {
+		err = a.link.Send(protocol.Message{Assignment: &assignment})
+		if errors.Is(err, protocol.ErrFrameTooLong) { // nothing was sent; the node goes on with what it has
+			a.fleet.config.Logger.Error("assignment not sent: the node has more to do than one message holds", "node", a.node, "error", err)
+			continue
+		}
+		if err != nil {
 			_ = a.link.Close()
 			return
 		}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -94,6 +95,8 @@ func (w *world) Assignment(_ context.Context, node models.ID) (protocol.Assignme
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.computed++
+	close(w.changed)
+	w.changed = make(chan struct{})
 	if w.failing {
 		w.failing = false
 		return protocol.Assignment{}, errors.New("the database is away")
@@ -212,6 +215,26 @@ func TestAssignmentIsAskedAgainAfterAFailure(t *testing.T) {
 	w.change(func() { w.failing = true })
 	w.assign(node, 1)
 	w.generation(w.dial(node, "n1"), 1)
+}
+
+// TestAnAssignmentTooLongForAFrameKeepsTheLink: one app must not cut off the
+// node of all.
+func TestAnAssignmentTooLongForAFrameKeepsTheLink(t *testing.T) {
+	w := newWorld(t, 0)
+	node := models.NewID()
+	link := w.dial(node, "n1")
+	w.assign(node, 1)
+	w.generation(link, 1)
+	long := protocol.Instance{ID: "a", Command: []string{strings.Repeat("x", protocol.MaxFrame)}}
+	var before int
+	w.change(func() {
+		before = w.computed
+		w.assignments[node] = protocol.Assignment{Generation: 2, Instances: []protocol.Instance{long}}
+	})
+	w.Refresh(node)
+	w.until("the long one was computed", func() bool { return w.computed > before })
+	w.assign(node, 3)
+	w.generation(link, 3)
 }
 
 func TestWaitSeesEachChange(t *testing.T) {
