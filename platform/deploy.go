@@ -41,7 +41,7 @@ func (p *Platform) deploy(ctx context.Context, build models.Build) error {
 }
 
 // failPending fails the Deployment of a Build that was stopped before its
-// rollout began, or the next start would take it up.
+// rollout began, or began again after a crash: the next start would take it up.
 func (p *Platform) failPending(build models.Build, why error) {
 	ctx := context.WithoutCancel(p.ctx)
 	release, err := p.Store.ReleaseOfBuild(ctx, build.ID)
@@ -49,7 +49,7 @@ func (p *Platform) failPending(build models.Build, why error) {
 		return // none was made
 	}
 	deployment, err := p.Store.DeploymentOf(ctx, release.ID)
-	if err == nil && deployment.State == models.DeploymentPending {
+	if err == nil && !deployment.State.Ended() {
 		deployment.Error = why.Error()
 		err = p.moveDeployment(ctx, &deployment, models.DeploymentFailed)
 	}
@@ -220,7 +220,7 @@ func (p *Platform) roll(ctx context.Context, want rollout.Want, log rollout.Log)
 			err = context.Cause(ctx)
 			p.abandon(after, want)
 		}
-		deployment.Error = err.Error()
+		deployment.Error = narrative.Clean(err.Error())
 		return errors.Join(err, p.moveDeployment(after, &deployment, models.DeploymentFailed))
 	}
 	deployment.Probes, deployment.ProbesFailed = outcome.Proof.Requests, outcome.Proof.Failed
@@ -239,11 +239,23 @@ func (p *Platform) pendingDeployment(ctx context.Context, want rollout.Want) (mo
 	if err != nil && !models.IsCode(err, models.NotFound) {
 		return models.Deployment{}, err
 	}
+	former := deployment
 	deployment = models.Deployment{
 		ID: models.NewID(), AppID: want.App.ID, ReleaseID: want.Release.ID, PreviousID: want.App.LiveReleaseID,
 		State: models.DeploymentPending, CreatedAt: now(),
 	}
-	return deployment, p.Store.CreateDeployment(ctx, &deployment)
+	return deployment, p.Store.Transact(ctx, func(tx *store.Store) error {
+		if former.State == models.DeploymentRolling { // a former process was killed in it
+			former.Error = errInterrupted
+			if err := former.Move(models.DeploymentFailed, now()); err != nil {
+				return err
+			}
+			if err := tx.SaveDeployment(ctx, &former); err != nil {
+				return err
+			}
+		}
+		return tx.CreateDeployment(ctx, &deployment)
+	})
 }
 
 // concludeLive moves a Deployment to live from wherever it is.
@@ -316,7 +328,7 @@ func (p *Platform) finishBuild(build models.Build, state models.BuildState, err 
 	ctx := context.WithoutCancel(p.ctx)
 	log := p.buildLog(build)
 	if err != nil {
-		build.Error = err.Error()
+		build.Error = narrative.Clean(err.Error())
 		log.fail(err)
 	}
 	if !build.State.Ended() {

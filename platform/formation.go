@@ -126,7 +126,7 @@ func (p *Platform) StartApp(ctx context.Context, actor models.Actor, app models.
 }
 
 // dropInstances removes every Instance of the App and waits, for a while, until
-// its agents have stopped them.
+// its agents have nothing left of them.
 func (p *Platform) dropInstances(ctx context.Context, app models.App) error {
 	instances, err := p.Store.Instances(ctx, app.ID)
 	if err != nil {
@@ -140,9 +140,7 @@ func (p *Platform) dropInstances(ctx context.Context, app models.App) error {
 	defer cancel()
 	err = p.Fleet.Wait(limited, func(view rollout.View) (bool, error) {
 		for _, instance := range instances {
-			status, known := view.Instance(instance.ID)
-			ended := status.State == string(models.InstanceStopped) || status.State == string(models.InstanceFailed)
-			if known && !ended && view.Online(instance.NodeID) {
+			if _, known := view.Instance(instance.ID); known && view.Online(instance.NodeID) {
 				return false, nil
 			}
 		}

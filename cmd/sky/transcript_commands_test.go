@@ -59,6 +59,24 @@ func nodesOf(dataDir string) []string {
 	return ids
 }
 
+// appsOf lists the apps in a data directory's database.
+func appsOf(dataDir string) []string {
+	s, err := store.OpenSQLite(context.Background(), filepath.Join(dataDir, "sky.db"))
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = s.Close() }()
+	apps, err := s.Apps(context.Background(), nil)
+	if err != nil {
+		return nil
+	}
+	var ids []string
+	for _, app := range apps {
+		ids = append(ids, app.ID.String())
+	}
+	return ids
+}
+
 // up [FLAGS]: starts `sky up`, waits until it is ready, and on the first start
 // adds the transcript's key.
 func cmdUp(ts *testscript.TestScript, neg bool, args []string) {

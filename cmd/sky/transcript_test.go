@@ -103,10 +103,6 @@ func sshOptions(dir, key string) string {
 		key, filepath.Join(dir, "known_hosts"))
 }
 
-// name makes an app name of the transcript's own, so that images can be told
-// apart: APP in the environment.
-func (s *scene) app() string { return s.env.Getenv("APP") }
-
 // start runs `sky up` and returns when it is ready.
 func (s *scene) start(ts *testscript.TestScript, flags ...string) {
 	args := append([]string{
@@ -163,7 +159,7 @@ func (s *scene) end(t *testing.T, docker dockerClient) {
 			t.Error(err)
 		}
 	}
-	if app := s.app(); app != "" {
+	for _, app := range appsOf(s.data()) {
 		if err := testenv.RemoveAppImages(ctx, docker, app); err != nil {
 			t.Error(err)
 		}

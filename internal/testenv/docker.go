@@ -55,9 +55,9 @@ func RemoveNode(ctx context.Context, docker *client.Client, node string) error {
 	return nil
 }
 
-// RemoveAppImages removes the images that were built for an app.
+// RemoveAppImages removes the images that were built for the app with this id.
 func RemoveAppImages(ctx context.Context, docker *client.Client, app string) error {
-	images, err := docker.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", "sky.app="+app))})
+	images, err := docker.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", "sky.app-id="+app))})
 	if err != nil {
 		return err
 	}
