@@ -10,6 +10,7 @@ import (
 	"github.com/skypanel/sky/buildpipeline"
 	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
 	"github.com/skypanel/sky/rollout"
 	"golang.org/x/sys/unix"
 )
@@ -32,16 +33,14 @@ func (p *Platform) deploy(ctx context.Context, build models.Build) error {
 	case errors.Is(err, errCancelled):
 		state = models.BuildCancelled
 	}
-	if err != nil && build.State == models.BuildSucceeded {
-		p.failPending(build, err)
-	}
 	p.finishBuild(build, state, err)
 	p.tidy(build.AppID)
 	return err
 }
 
 // failPending fails the Deployment of a Build that was stopped before its
-// rollout began, or began again after a crash: the next start would take it up.
+// rollout began, or began again after a crash, and lets go of what that had
+// started: the next start would take it up.
 func (p *Platform) failPending(build models.Build, why error) {
 	ctx := context.WithoutCancel(p.ctx)
 	release, err := p.Store.ReleaseOfBuild(ctx, build.ID)
@@ -49,7 +48,12 @@ func (p *Platform) failPending(build models.Build, why error) {
 		return // none was made
 	}
 	deployment, err := p.Store.DeploymentOf(ctx, release.ID)
-	if err == nil && !deployment.State.Ended() {
+	if err == nil && deployment.State.Ended() {
+		return
+	}
+	app, appErr := p.Store.App(ctx, build.AppID)
+	if err = errors.Join(err, appErr); err == nil {
+		p.abandon(ctx, rollout.Want{App: app, Release: release})
 		deployment.Error = why.Error()
 		err = p.moveDeployment(ctx, &deployment, models.DeploymentFailed)
 	}
@@ -245,17 +249,20 @@ func (p *Platform) pendingDeployment(ctx context.Context, want rollout.Want) (mo
 		State: models.DeploymentPending, CreatedAt: now(),
 	}
 	return deployment, p.Store.Transact(ctx, func(tx *store.Store) error {
-		if former.State == models.DeploymentRolling { // a former process was killed in it
-			former.Error = errInterrupted
-			if err := former.Move(models.DeploymentFailed, now()); err != nil {
-				return err
-			}
-			if err := tx.SaveDeployment(ctx, &former); err != nil {
-				return err
-			}
-		}
-		return tx.CreateDeployment(ctx, &deployment)
+		return errors.Join(endInterrupted(ctx, tx, former), tx.CreateDeployment(ctx, &deployment))
 	})
+}
+
+// endInterrupted fails the Deployment that a former process was killed in.
+func endInterrupted(ctx context.Context, tx *store.Store, former models.Deployment) error {
+	if former.State != models.DeploymentRolling {
+		return nil
+	}
+	former.Error = interruptedReason
+	if err := former.Move(models.DeploymentFailed, now()); err != nil {
+		return err
+	}
+	return tx.SaveDeployment(ctx, &former)
 }
 
 // concludeLive moves a Deployment to live from wherever it is.
@@ -327,6 +334,9 @@ func (p *Platform) moveRefs(ctx context.Context, app models.App, build *models.B
 func (p *Platform) finishBuild(build models.Build, state models.BuildState, err error) {
 	ctx := context.WithoutCancel(p.ctx)
 	log := p.buildLog(build)
+	if err != nil && build.State == models.BuildSucceeded {
+		p.failPending(build, err)
+	}
 	if err != nil {
 		build.Error = narrative.Clean(err.Error())
 		log.fail(err)

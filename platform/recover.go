@@ -54,6 +54,9 @@ func (p *Platform) interrupted(ctx context.Context) ([]models.Build, error) {
 	return builds, nil
 }
 
+// interruptedReason is why a Deployment failed that a former process began.
+const interruptedReason = "sky was restarted meanwhile"
+
 func (p *Platform) interruptedDeployment(ctx context.Context, deployment models.Deployment) (*models.Build, error) {
 	release, err := p.Store.Release(ctx, deployment.ReleaseID)
 	if err != nil {
@@ -66,14 +69,13 @@ func (p *Platform) interruptedDeployment(ctx context.Context, deployment models.
 	if app.LiveReleaseID != nil && *app.LiveReleaseID == release.ID { // it had switched already
 		return nil, p.concludeLive(ctx, deployment)
 	}
-	deployment.Error = "sky was restarted meanwhile"
-	if err := p.moveDeployment(ctx, &deployment, models.DeploymentFailed); err != nil {
-		return nil, err
-	}
 	if release.BuildID == nil {
+		deployment.Error = interruptedReason
 		p.abandon(ctx, rollout.Want{App: app, Release: release})
-		return nil, nil
+		return nil, p.moveDeployment(ctx, &deployment, models.DeploymentFailed)
 	}
+	// It stays as it is until the next attempt begins: a second crash before that
+	// must find it again.
 	build, err := p.Store.Build(ctx, *release.BuildID)
 	if err != nil {
 		return nil, fmt.Errorf("build of the interrupted deployment: %w", err)

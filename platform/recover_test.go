@@ -42,3 +42,53 @@ func TestARefThatACrashLeftBehindFollows(t *testing.T) {
 		require.Equal(t, oid(2), s.main(t))
 	}
 }
+
+// TestASecondCrashLosesNoPush kills Sky in a rollout, and again right after the
+// next start has looked for what to resume.
+func TestASecondCrashLosesNoPush(t *testing.T) {
+	s := newStage(t)
+	build, deployment := s.killedInRollout(t)
+	for range 2 { // a start that dies before its lane begins
+		found, err := s.interrupted(t.Context())
+		require.NoError(t, err)
+		require.Len(t, found, 1)
+		require.Equal(t, build.ID, found[0].ID)
+	}
+	require.NoError(t, s.recover(t.Context()))
+	require.Eventually(t, func() bool { return s.main(t) == oid(1) }, patience, tick)
+	unfinished, err := s.Store.UnfinishedDeployments(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, unfinished)
+	newest, err := s.Store.DeploymentOf(t.Context(), deployment.ReleaseID)
+	require.NoError(t, err)
+	require.NotEqual(t, deployment.ID, newest.ID)
+}
+
+// TestASupersededRolloutIsNotResumedForEver: a newer push waited, too.
+func TestASupersededRolloutIsNotResumedForEver(t *testing.T) {
+	s := newStage(t)
+	build, _ := s.killedInRollout(t)
+	s.supersede(build.ID, models.Build{Number: 2})
+	unfinished, err := s.Store.UnfinishedDeployments(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, unfinished)
+}
+
+// killedInRollout leaves what a process does that was killed in the rollout of
+// the first push.
+func (s *stage) killedInRollout(t *testing.T) (models.Build, models.Deployment) {
+	t.Helper()
+	build := models.Build{
+		ID: models.NewID(), AppID: s.app.ID, Ref: "refs/heads/main", Commit: oid(1), State: models.BuildQueued,
+		Updates: []models.RefUpdate{{Name: "refs/heads/main", Old: models.ZeroObject, New: oid(1)}}, CreatedAt: now(),
+	}
+	require.NoError(t, s.Store.CreateBuild(t.Context(), &build))
+	_, err := s.buildRelease(t.Context(), s.app, &build, s.buildLog(build))
+	require.NoError(t, err)
+	release, err := s.Store.ReleaseOfBuild(t.Context(), build.ID)
+	require.NoError(t, err)
+	deployment, err := s.Store.DeploymentOf(t.Context(), release.ID)
+	require.NoError(t, err)
+	require.NoError(t, s.moveDeployment(t.Context(), &deployment, models.DeploymentRolling))
+	return build, deployment
+}
