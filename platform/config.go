@@ -154,12 +154,21 @@ func configSize(config map[string]string) int {
 func describeChange(set, unset []string) string {
 	var parts []string
 	if len(set) > 0 {
-		parts = append(parts, "Set "+strings.Join(set, ", "))
+		parts = append(parts, "Set "+some(set))
 	}
 	if len(unset) > 0 {
-		parts = append(parts, "Unset "+strings.Join(unset, ", "))
+		parts = append(parts, "Unset "+some(unset))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// some lists the first of keys, and says how many there are beside them.
+func some(keys []string) string {
+	const enough = 5
+	if len(keys) <= enough {
+		return strings.Join(keys, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(keys[:enough], ", "), len(keys)-enough)
 }
 
 // releaseConfig rolls out the live Release again, with the Config as it is now.

@@ -32,3 +32,8 @@ func TestAConfigThatIsTooLargeAlreadyMayShrink(t *testing.T) {
 	require.NoError(t, checkSize(large, map[string]string{"A": large["A"]}))
 	require.Error(t, checkSize(large, map[string]string{"A": large["A"], "B": "xx"}))
 }
+
+func TestAChangeOfManyVariablesIsDescribedBriefly(t *testing.T) {
+	require.Equal(t, "Set A, B; Unset C", describeChange([]string{"A", "B"}, []string{"C"}))
+	require.Equal(t, "Set A, B, C, D, E and 2 more", describeChange([]string{"A", "B", "C", "D", "E", "F", "G"}, nil))
+}
