@@ -42,7 +42,8 @@ func (p *Platform) CancelBuild(ctx context.Context, actor models.Actor, app mode
 	}
 	w := p.lanes.find(app.ID, func(id models.ID) bool { return id == build.ID })
 	if w == nil {
-		return models.Build{}, models.Errorf(models.Conflict, "build #%d is not running: it %s", build.Number, build.State)
+		return models.Build{}, models.Errorf(models.Conflict, "build #%d is not running: it is %s", build.Number, build.State).
+			WithRemedy("`sky builds list` shows which runs")
 	}
 	p.cancelWork(build, w)
 	select {

@@ -91,8 +91,8 @@ func (p *Platform) Restart(ctx context.Context, actor models.Actor, app models.A
 // again.
 func (p *Platform) StopApp(ctx context.Context, actor models.Actor, app models.App, log rollout.Log) error {
 	return p.inLane(ctx, app, func(ctx context.Context, app models.App) error {
-		if app.Stopped {
-			return models.Errorf(models.Conflict, "%s is stopped already", app.Name)
+		if err := p.checkStoppable(ctx, app); err != nil {
+			return err
 		}
 		app, err := p.Store.UpdateApp(ctx, app.ID, func(stored *models.App) error {
 			stored.Stopped, stored.UpdatedAt = true, now()
@@ -110,6 +110,19 @@ func (p *Platform) StopApp(ctx context.Context, actor models.Actor, app models.A
 	})
 }
 
+// checkStoppable refuses to stop what runs nothing. An App whose stop a crash
+// interrupted is stopped again.
+func (p *Platform) checkStoppable(ctx context.Context, app models.App) error {
+	if _, err := p.liveRelease(ctx, app); err != nil {
+		return err
+	}
+	instances, err := p.Store.Instances(ctx, app.ID)
+	if err == nil && app.Stopped && len(instances) == 0 {
+		return models.Errorf(models.Conflict, "%s is stopped already", app.Name).WithRemedy("sky start -a %s", app.Name)
+	}
+	return err
+}
+
 // StartApp runs a stopped App's live Release again.
 func (p *Platform) StartApp(ctx context.Context, actor models.Actor, app models.App, log rollout.Log) error {
 	return p.inLane(ctx, app, func(ctx context.Context, app models.App) error {
@@ -118,7 +131,8 @@ func (p *Platform) StartApp(ctx context.Context, actor models.Actor, app models.
 			return err
 		}
 		if !app.Stopped {
-			return models.Errorf(models.Conflict, "%s is not stopped", app.Name)
+			return models.Errorf(models.Conflict, "%s is not stopped", app.Name).
+				WithRemedy("`sky restart -a %s` replaces what runs", app.Name)
 		}
 		p.record(ctx, actor, &app, "app.start", release.Name())
 		return p.rollOut(ctx, app, release, log)

@@ -22,7 +22,8 @@ type Promotion struct {
 // in its repository.
 func (p *Platform) Promote(ctx context.Context, actor models.Actor, promotion Promotion, log rollout.Log) (models.Release, error) {
 	if promotion.From.ID == promotion.To.ID {
-		return models.Release{}, models.Errorf(models.Invalid, "an app is not promoted to itself").WithField("to")
+		return models.Release{}, models.Errorf(models.Invalid, "an app is not promoted to itself").WithField("to").
+			WithRemedy("name another app; `sky rollback` goes back to a release of this one")
 	}
 	source, err := p.promoted(ctx, promotion)
 	if err != nil {
