@@ -251,6 +251,15 @@ func TestBuildLogEvents(t *testing.T) {
 	require.Contains(t, rest.text, `"text":"line 2"`)
 	none := s.ask(t, s.admin, http.MethodGet, "/api/paas/applications/nope/builds/1/logs", "")
 	require.Contains(t, none.text, `there is no app`)
+	read := func(v1.LogLine) error { t.Error("a line of a log that there is not"); return nil }
+	for _, err := range []error{
+		s.client.AppLog(t.Context(), "nope", 10, false, read),
+		s.client.BuildLog(t.Context(), "shop", 9, false, read),
+	} {
+		refused := &v1.Problem{}
+		require.ErrorAs(t, err, &refused)
+		require.NotEmpty(t, refused.Remedy)
+	}
 }
 
 // TestFollowedLog reads lines as they come, until the log ends.

@@ -71,7 +71,7 @@ func sendEntry(send sse.Sender, entry logs.Entry) error {
 // sendError ends a stream that could not begin: its status is sent already.
 func (s *server) sendError(ctx context.Context, send sse.Sender, err error) {
 	problem := s.problem(ctx, err)
-	_ = send.Data(v1.LogLine{Kind: string(logs.End), Text: problem.Detail})
+	_ = send.Data(v1.LogLine{Kind: string(logs.End), Text: problem.Detail, Code: problem.Code, Remedy: problem.Remedy})
 }
 
 // quiet logs why a stream broke, unless the reader just left.

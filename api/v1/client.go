@@ -225,7 +225,8 @@ func readProblem(answer *http.Response) error {
 }
 
 // stream reads server-sent events (the WHATWG HTML standard, section 9.2) of
-// log lines. A line of kind "end" ends it, with the error that its text tells.
+// log lines. A line of kind "end" ends it; its text is why the build failed. A
+// log that could not be begun returns its *Problem.
 func (c *Client) stream(ctx context.Context, path string, yield func(LogLine) error) error {
 	answer, err := c.send(ctx, http.MethodGet, path, nil)
 	if err != nil {
@@ -242,6 +243,9 @@ func (c *Client) stream(ctx context.Context, path string, yield func(LogLine) er
 		line := LogLine{}
 		if err := json.Unmarshal([]byte(data), &line); err != nil {
 			return fmt.Errorf("read log line: %w", err)
+		}
+		if line.Code != "" {
+			return &Problem{Status: answer.StatusCode, Code: line.Code, Detail: line.Text, Remedy: line.Remedy}
 		}
 		if err := yield(line); err != nil {
 			return err
