@@ -1,0 +1,5 @@
+//go:build !race
+
+package buildpipeline
+
+const raceDetector = false
