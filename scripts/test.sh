@@ -19,7 +19,7 @@ say "base images"
 bin/sky stack ${ca:+--extra-ca "$ca"} node:22 python:3.11 static:1
 export SKY_TEST_CA=$ca SKY_TEST_DOCKER=required SKY_TEST_POSTGRES_BIN=${SKY_TEST_POSTGRES_BIN:-required}
 say "tests"
-CGO_ENABLED=1 go test -race -timeout 30m "$@"
+CGO_ENABLED=1 go test -race -count=1 -timeout 30m "$@"
 # BuildKit races with itself where two stages begin from images: without the
 # detector, what the detector had to leave out.
-go test -timeout 10m -run 'TestNodeWorkspaces' ./buildpipeline
+go test -count=1 -timeout 10m -run 'TestNodeWorkspaces' ./buildpipeline
