@@ -126,9 +126,6 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	return wrap("close engine client", closeEngine(a.engine))
 }
 
-// Ingress serves the requests of all Apps of the Node, also before Run.
-func (a *Agent) Ingress() http.Handler { return a.ingress }
-
 // Requests returns the ingress' counters, by App ID.
 func (a *Agent) Requests() map[string]ingress.Counters { return a.ingress.Counters() }
 

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/skypanel/sky/agent/protocol"
+	"github.com/skypanel/sky/internal/durable"
 )
 
 const (
@@ -106,36 +107,11 @@ func (d *disk) read(name string, target any) error {
 	return wrap("decode "+name, json.Unmarshal(content, target))
 }
 
-// write survives a power loss at any moment: new content under another name,
-// on the disk, renamed, and the name on the disk.
+// write replaces a file, durably.
 func (d *disk) write(name string, value any) error {
 	content, err := json.Marshal(value)
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)
 	}
-	path := filepath.Join(d.dir, name)
-	if err := writeSynced(path+".tmp", content); err != nil {
-		return errors.Join(err, os.Remove(path+".tmp"))
-	}
-	if err := os.Rename(path+".tmp", path); err != nil {
-		return fmt.Errorf("rename: %w", err)
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func writeSynced(path string, content []byte) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("create: %w", err)
-	}
-	_, err = file.Write(content)
-	return wrap("write", errors.Join(err, file.Sync(), file.Close()))
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("open directory: %w", err)
-	}
-	return wrap("sync directory", errors.Join(dir.Sync(), dir.Close()))
+	return durable.WriteFile(filepath.Join(d.dir, name), content)
 }

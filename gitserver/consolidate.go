@@ -17,6 +17,7 @@ import (
 	"github.com/skypanel/sky/gitserver/objectdb"
 	"github.com/skypanel/sky/gitserver/outgoing"
 	"github.com/skypanel/sky/gitserver/packfile"
+	"github.com/skypanel/sky/internal/durable"
 	"github.com/skypanel/sky/models"
 )
 
@@ -314,5 +315,5 @@ func removePacks(dir string, packs []string) error {
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errors.Join(errs...), syncDir(dir))
+	return errors.Join(errors.Join(errs...), durable.SyncDir(dir))
 }

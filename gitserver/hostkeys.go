@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 
 	gossh "golang.org/x/crypto/ssh"
+
+	"github.com/skypanel/sky/internal/durable"
 )
 
 const rsaBits = 3072
@@ -55,16 +57,7 @@ func makeHostKey(path, kind string) ([]byte, error) {
 		return nil, err
 	}
 	text := pem.EncodeToMemory(block)
-	if err := os.Remove(path + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	if err := writeFile(path+".new", string(text)); err != nil {
-		return nil, err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return nil, err
-	}
-	return text, syncDir(filepath.Dir(path))
+	return text, durable.WriteFile(path, text)
 }
 
 func generateKey(kind string) (crypto.PrivateKey, error) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/skypanel/sky/gitserver/packfile"
+	"github.com/skypanel/sky/internal/durable"
 	"github.com/skypanel/sky/models"
 )
 
@@ -65,7 +66,7 @@ func (q *quarantine) adopt(pack *packfile.Pack) error {
 			return fmt.Errorf("store pack: %w", err)
 		}
 	}
-	return syncDir(home)
+	return durable.SyncDir(home)
 }
 
 // holds reports whether the very same pack is there already: one of the same

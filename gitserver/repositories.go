@@ -14,6 +14,7 @@ import (
 	"github.com/skypanel/sky/gitserver/object"
 	"github.com/skypanel/sky/gitserver/objectdb"
 	"github.com/skypanel/sky/gitserver/refs"
+	"github.com/skypanel/sky/internal/durable"
 	"github.com/skypanel/sky/models"
 )
 
@@ -62,7 +63,7 @@ func (r *Repositories) Create(ctx context.Context, app models.ID) error {
 	if err := os.Rename(fresh, r.path(app)); err != nil {
 		return errors.Join(fmt.Errorf("create repository: %w", err), os.RemoveAll(fresh))
 	}
-	return syncDir(r.Dir)
+	return durable.SyncDir(r.Dir)
 }
 
 // layOut fills dir as `git init --bare` would, without hooks.
@@ -77,11 +78,11 @@ func layOut(dir string) error {
 		"config": "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n\thooksPath = /dev/null\n",
 	}
 	for name, content := range files {
-		if err := writeFile(filepath.Join(dir, name), content); err != nil {
+		if err := durable.WriteFile(filepath.Join(dir, name), []byte(content)); err != nil {
 			return err
 		}
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
 
 // Remove deletes the App's repository with all it holds. It does nothing when
@@ -96,7 +97,7 @@ func (r *Repositories) Remove(ctx context.Context, app models.ID) error {
 	if err != nil {
 		return fmt.Errorf("remove repository: %w", err)
 	}
-	return errors.Join(syncDir(r.Dir), os.RemoveAll(doomed))
+	return errors.Join(durable.SyncDir(r.Dir), os.RemoveAll(doomed))
 }
 
 // Exists reports whether the App has a repository.

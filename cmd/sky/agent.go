@@ -13,6 +13,7 @@ import (
 
 	"github.com/skypanel/sky/agent"
 	v1 "github.com/skypanel/sky/api/v1"
+	"github.com/skypanel/sky/internal/durable"
 	"github.com/skypanel/sky/platform"
 	"github.com/spf13/cobra"
 )
@@ -105,10 +106,10 @@ func (c *credential) keep() error {
 	if err != nil {
 		return fmt.Errorf("keep credential: %w", err)
 	}
-	if err := os.WriteFile(c.path+".tmp", text, 0o600); err != nil {
-		return fmt.Errorf("keep credential: %w", err)
+	if err := durable.WriteFile(c.path, text); err != nil {
+		return fmt.Errorf("keep credential: %w", err) // the join token is spent: this is all there is
 	}
-	return os.Rename(c.path+".tmp", c.path)
+	return nil
 }
 
 // token returns the credential for a new link and renews it in time. When the

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/skypanel/sky/internal/durable"
 )
 
 // dropPacked takes refs out of packed-refs, durably, under git's lock on it.
@@ -34,7 +36,7 @@ func (s Store) dropPacked(names map[string]bool) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("write packed refs: %w", err), os.Remove(path+lockSuffix))
 	}
-	return syncDir(s.Dir)
+	return durable.SyncDir(s.Dir)
 }
 
 // Unlock removes the lock files that a killed process left. Nothing else may be
@@ -64,7 +66,7 @@ func makeDirs(dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDir(filepath.Dir(dir))
+	return durable.SyncDir(filepath.Dir(dir))
 }
 
 func removeEmptyDirs(dir string) {
@@ -75,16 +77,4 @@ func removeEmptyDirs(dir string) {
 		}
 	}
 	_ = os.Remove(dir) // fails, as it should, when a file is left
-}
-
-func syncDir(dir string) error {
-	file, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync directory: %w", err)
-	}
-	defer file.Close()
-	if err := file.Sync(); err != nil {
-		return fmt.Errorf("sync directory: %w", err)
-	}
-	return nil
 }

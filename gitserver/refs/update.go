@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/skypanel/sky/gitserver/object"
+	"github.com/skypanel/sky/internal/durable"
 )
 
 // The verdicts that have a meaning to a pusher.
@@ -204,7 +205,7 @@ func (t *transaction) remove(h *held) error {
 // reported as failed, because the next power cut may undo it.
 func (t *transaction) sync() {
 	for dir := range t.dirs {
-		err := syncDir(dir)
+		err := durable.SyncDir(dir)
 		for _, h := range t.held {
 			if err != nil && filepath.Dir(t.store.path(h.Name)) == dir {
 				h.Err = errors.Join(h.Err, err)

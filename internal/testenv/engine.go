@@ -45,6 +45,9 @@ func NewEngine(t testing.TB, images ...string) *Engine {
 		e.Remove()
 		t.Fatal(err)
 	}
+	if len(images) == 0 {
+		return e
+	}
 	if err := e.load(Docker(t), images); err != nil {
 		e.Remove()
 		t.Fatal(err)
