@@ -84,7 +84,8 @@ func (a *agent) serve() error {
 	return err
 }
 
-// greet reads the agent's Hello and answers it.
+// greet reads the agent's Hello and answers it. An agent that it refuses has
+// WriteTimeout to read why.
 func (a *agent) greet() (protocol.Hello, error) {
 	late := time.AfterFunc(protocol.WriteTimeout, func() { _ = a.link.Close() })
 	defer late.Stop()
@@ -103,6 +104,8 @@ func (a *agent) greet() (protocol.Hello, error) {
 		return protocol.Hello{}, fmt.Errorf("send welcome: %w", err)
 	}
 	if welcome.Refused != "" {
+		// The agent hangs up: closing first could overtake the reason.
+		_, _ = a.link.Receive()
 		return protocol.Hello{}, errors.New(welcome.Refused)
 	}
 	return *message.Hello, nil

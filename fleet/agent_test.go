@@ -92,7 +92,9 @@ func TestStrangersAndNewerAgentsAreRefused(t *testing.T) {
 	if answer := w.receive(link); answer.Welcome == nil || answer.Welcome.Refused == "" {
 		t.Errorf("answer %+v", answer)
 	}
-	<-link.Done()
+	if err := link.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestLogGoesOnWhereItWasKept(t *testing.T) {
