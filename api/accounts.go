@@ -10,12 +10,10 @@ import (
 )
 
 func (s *server) accounts(routes huma.API) {
-	huma.Register(routes, operation(http.MethodGet, customerPrefix+"/whoami", "whoami", "Who the token belongs to"), s.whoami)
-	huma.Register(routes, operation(http.MethodGet, customerPrefix+"/keys", "list-keys", "List your SSH keys"), s.listKeys)
-	create := operation(http.MethodPost, customerPrefix+"/keys", "add-key", "Add an SSH key")
-	create.DefaultStatus = http.StatusCreated
-	huma.Register(routes, create, s.addKey)
-	huma.Register(routes, operation(http.MethodDelete, customerPrefix+"/keys/{name}", "remove-key", "Remove an SSH key"), s.removeKey)
+	huma.Register(routes, operation(http.MethodGet, customerPrefix+"/whoami", "whoami", "Who the token belongs to", models.AccountRead), s.whoami)
+	huma.Register(routes, operation(http.MethodGet, customerPrefix+"/keys", "list-keys", "List your SSH keys", models.AccountRead), s.listKeys)
+	huma.Register(routes, creating(customerPrefix+"/keys", "add-key", "Add an SSH key", models.AccountManage), s.addKey)
+	huma.Register(routes, operation(http.MethodDelete, customerPrefix+"/keys/{name}", "remove-key", "Remove an SSH key", models.AccountManage), s.removeKey)
 }
 
 func (s *server) whoami(ctx context.Context, _ *struct{}) (*body[v1.Identity], error) {
@@ -36,21 +34,9 @@ func (s *server) addKey(ctx context.Context, input *body[v1.NewKey]) (*body[v1.K
 func (s *server) removeKey(ctx context.Context, input *struct {
 	Name string `path:"name"`
 }) (*struct{}, error) {
-	if err := s.Platform.RemoveKey(ctx, actor(ctx), input.Name); err != nil {
-		return nil, s.problem(ctx, err)
-	}
-	return nil, nil
+	return s.done(ctx, s.Platform.RemoveKey(ctx, actor(ctx), input.Name))
 }
 
 func wireKey(key models.Key) v1.Key {
 	return v1.Key{Name: key.Name, Fingerprint: key.Fingerprint, PublicKey: key.PublicKey, CreatedAt: key.CreatedAt}
-}
-
-// each maps a list; the answer is never null.
-func each[From, To any](rows []From, convert func(From) To) []To {
-	converted := make([]To, 0, len(rows))
-	for _, row := range rows {
-		converted = append(converted, convert(row))
-	}
-	return converted
 }

@@ -101,7 +101,7 @@ func TestEveryRouteNeedsAToken(t *testing.T) {
 // TestForeignAppsDoNotExist: who does not own an app learns nothing of it.
 func TestForeignAppsDoNotExist(t *testing.T) {
 	s := newSite(t)
-	_, err := s.client.CreateApp(t.Context(), "shop")
+	_, err := s.client.CreateApp(t.Context(), v1.NewApp{Name: "shop"})
 	require.NoError(t, err)
 	stranger := s.user(t, "stranger")
 	parsed, _ := s.document(t)
@@ -124,7 +124,7 @@ func TestForeignAppsDoNotExist(t *testing.T) {
 		}
 	}
 	apps := s.ask(t, stranger, http.MethodGet, "/api/paas/applications", "")
-	require.Equal(t, "[]\n", apps.text)
+	require.JSONEq(t, `{"items": []}`, apps.text)
 	nodes := s.ask(t, stranger, http.MethodGet, "/api/admin/paas/nodes", "")
 	require.Equal(t, http.StatusForbidden, nodes.StatusCode)
 }
@@ -134,7 +134,7 @@ const canary = "hunter2-canary"
 // TestRefusedInput: the answer names the field and never repeats the value.
 func TestRefusedInput(t *testing.T) {
 	s := newSite(t)
-	_, err := s.client.CreateApp(t.Context(), "shop")
+	_, err := s.client.CreateApp(t.Context(), v1.NewApp{Name: "shop"})
 	require.NoError(t, err)
 	const apps, shop = "/api/paas/applications", "/api/paas/applications/shop"
 	for name, test := range map[string]struct {
@@ -191,11 +191,11 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 
 func TestAppsOverTheClient(t *testing.T) {
 	s := newSite(t)
-	app, err := s.client.CreateApp(t.Context(), "shop")
+	app, err := s.client.CreateApp(t.Context(), v1.NewApp{Name: "shop"})
 	require.NoError(t, err)
 	require.Equal(t, "pending", app.State)
 	require.Equal(t, "ssh://git/shop.git", app.GitURL)
-	_, err = s.client.CreateApp(t.Context(), "shop")
+	_, err = s.client.CreateApp(t.Context(), v1.NewApp{Name: "shop"})
 	require.EqualError(t, err, `the app name "shop" is taken`)
 	branch := "live"
 	app, err = s.client.ChangeApp(t.Context(), "shop", v1.AppChange{DeployBranch: &branch})
@@ -219,12 +219,12 @@ func TestAppsOverTheClient(t *testing.T) {
 // log makes a Build of shop with a log of three lines.
 func (s *site) log(t *testing.T) models.Build {
 	t.Helper()
-	_, err := s.client.CreateApp(t.Context(), "shop")
+	_, err := s.client.CreateApp(t.Context(), v1.NewApp{Name: "shop"})
 	require.NoError(t, err)
 	app, err := s.platform.Store.AppByName(t.Context(), "shop")
 	require.NoError(t, err)
 	build := models.Build{
-		ID: models.NewID(), AppID: app.ID, State: models.BuildRunning, ActorID: app.OwnerID, CreatedAt: time.Now().UTC(),
+		ID: models.NewID(), AppID: app.ID, State: models.BuildRunning, ActorID: app.CreatorID, CreatedAt: time.Now().UTC(),
 	}
 	require.NoError(t, s.platform.Store.CreateBuild(t.Context(), &build))
 	for line := range 3 {

@@ -19,47 +19,43 @@ type AppInput struct {
 }
 
 func (s *server) apps(routes huma.API) {
-	huma.Register(routes, operation(http.MethodGet, customerPrefix+"/applications", "list-apps", "List apps"), s.listApps)
-	create := operation(http.MethodPost, customerPrefix+"/applications", "create-app", "Create an app")
-	create.DefaultStatus = http.StatusCreated
-	huma.Register(routes, create, s.createApp)
-	huma.Register(routes, operation(http.MethodGet, appPath, "get-app", "Show an app"), s.getApp)
-	huma.Register(routes, operation(http.MethodPatch, appPath, "change-app", "Change an app's settings"), s.changeApp)
-	huma.Register(routes, operation(http.MethodDelete, appPath, "destroy-app", "Destroy an app with all it has"), s.destroyApp)
-	huma.Register(routes, operation(http.MethodGet, appPath+"/instances", "list-instances", "List what an app runs"), s.listInstances)
+	huma.Register(routes, operation(http.MethodGet, customerPrefix+"/applications", "list-apps", "List apps", models.AppRead), s.listApps)
+	huma.Register(routes, creating(customerPrefix+"/applications", "create-app", "Create an app", models.AppCreate), s.createApp)
+	huma.Register(routes, operation(http.MethodGet, appPath, "get-app", "Show an app", models.AppRead), s.getApp)
+	huma.Register(routes, operation(http.MethodPatch, appPath, "change-app", "Change an app's settings", models.AppConfigure), s.changeApp)
+	huma.Register(routes, operation(http.MethodDelete, appPath, "destroy-app", "Destroy an app with all it has", models.AppDestroy), s.destroyApp)
+	huma.Register(routes, operation(http.MethodGet, appPath+"/instances", "list-instances", "List what an app runs", models.AppRead), s.listInstances)
 }
 
-func (s *server) listApps(ctx context.Context, _ *struct{}) (*body[[]v1.App], error) {
-	apps, err := s.Platform.Apps(ctx, actor(ctx))
+func (s *server) listApps(ctx context.Context, input *struct {
+	PageInput
+	Organisation string `query:"organisation" maxLength:"40" doc:"Only those of this organisation"`
+	Search       string `query:"search" maxLength:"100" doc:"Only those whose name has this in it"`
+}) (*body[v1.Page[v1.App]], error) {
+	apps, err := s.Platform.Apps(ctx, actor(ctx), platform.AppsAsked{Organisation: input.Organisation, Search: input.Search}, input.page())
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
-	wire := make([]v1.App, 0, len(apps))
-	for _, app := range apps {
-		status, err := s.Platform.Status(ctx, app)
-		if err != nil {
-			return nil, s.problem(ctx, err)
-		}
-		wire = append(wire, s.wireApp(status))
-	}
-	return &body[[]v1.App]{wire}, nil
+	statuses, err := s.Platform.Statuses(ctx, apps.Items)
+	return pageOf(ctx, s, models.Page[platform.AppStatus]{Items: statuses, Next: apps.Next}, s.wireApp, err)
 }
 
-func (s *server) createApp(ctx context.Context, input *body[v1.NewApp]) (*body[v1.App], error) {
-	app, err := s.Platform.CreateApp(ctx, actor(ctx), input.Body.Name)
+func (s *server) createApp(ctx context.Context, input *body[v1.NewApp]) (*tagged[v1.App], error) {
+	app, err := s.Platform.CreateApp(ctx, actor(ctx), platform.NewApp(input.Body))
 	return s.appAnswer(ctx, app, err)
 }
 
-func (s *server) getApp(ctx context.Context, input *AppInput) (*body[v1.App], error) {
-	app, err := s.Platform.App(ctx, actor(ctx), input.App)
+func (s *server) getApp(ctx context.Context, input *AppInput) (*tagged[v1.App], error) {
+	app, err := s.Platform.App(ctx, actor(ctx), models.AppRead, input.App)
 	return s.appAnswer(ctx, app, err)
 }
 
 func (s *server) changeApp(ctx context.Context, input *struct {
 	AppInput
+	IfMatchInput
 	Body v1.AppChange
-}) (*body[v1.App], error) {
-	app, err := s.Platform.ChangeApp(ctx, actor(ctx), input.App, platform.AppSettings(input.Body))
+}) (*tagged[v1.App], error) {
+	app, err := s.Platform.ChangeApp(ctx, actor(ctx), input.App, input.revision(), platform.AppSettings(input.Body))
 	return s.appAnswer(ctx, app, err)
 }
 
@@ -67,14 +63,11 @@ func (s *server) destroyApp(ctx context.Context, input *struct {
 	AppInput
 	Confirm string `query:"confirm" doc:"Repeats the app's name"`
 }) (*struct{}, error) {
-	if err := s.Platform.DestroyApp(ctx, actor(ctx), input.App, input.Confirm); err != nil {
-		return nil, s.problem(ctx, err)
-	}
-	return nil, nil
+	return s.done(ctx, s.Platform.DestroyApp(ctx, actor(ctx), input.App, input.Confirm))
 }
 
 func (s *server) listInstances(ctx context.Context, input *AppInput) (*body[[]v1.Instance], error) {
-	app, err := s.Platform.App(ctx, actor(ctx), input.App)
+	app, err := s.Platform.App(ctx, actor(ctx), models.AppRead, input.App)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
@@ -83,21 +76,18 @@ func (s *server) listInstances(ctx context.Context, input *AppInput) (*body[[]v1
 }
 
 // appAnswer adds to an App what is observed of it.
-func (s *server) appAnswer(ctx context.Context, app models.App, err error) (*body[v1.App], error) {
+func (s *server) appAnswer(ctx context.Context, app models.App, err error) (*tagged[v1.App], error) {
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
 	status, err := s.Platform.Status(ctx, app)
-	if err != nil {
-		return nil, s.problem(ctx, err)
-	}
-	return &body[v1.App]{s.wireApp(status)}, nil
+	return revised(ctx, s, s.wireApp(status), app.Revision(), err)
 }
 
 func (s *server) wireApp(status platform.AppStatus) v1.App {
 	app := status.App
 	wire := v1.App{
-		ID: app.ID.String(), Name: app.Name, State: status.State, URL: status.URL, GitURL: s.GitURL(app.Name),
+		ID: app.ID.String(), Name: app.Name, Organisation: status.Organisation, Plan: status.Plan, Region: app.Region, State: status.State, URL: status.URL, GitURL: s.GitURL(app.Name),
 		DeployBranch: app.DeployBranch, Formation: map[string]int{}, HealthPath: app.HealthPath,
 		Buildpack: app.Buildpack, WritableRoot: app.WritableRoot, RootUser: app.RootUser, CreatedAt: app.CreatedAt,
 	}

@@ -16,13 +16,13 @@ type BuildInput struct {
 }
 
 func (s *server) builds(routes huma.API) {
-	huma.Register(routes, operation(http.MethodGet, appPath+"/builds", "list-builds", "List an app's builds"), s.listBuilds)
-	huma.Register(routes, operation(http.MethodGet, appPath+"/builds/{number}", "get-build", "Show a build"), s.getBuild)
-	huma.Register(routes, operation(http.MethodPost, appPath+"/builds/{number}/cancel", "cancel-build", "Cancel a build"), s.cancelBuild)
+	huma.Register(routes, operation(http.MethodGet, appPath+"/builds", "list-builds", "List an app's builds", models.AppRead), s.listBuilds)
+	huma.Register(routes, operation(http.MethodGet, appPath+"/builds/{number}", "get-build", "Show a build", models.AppRead), s.getBuild)
+	huma.Register(routes, operation(http.MethodPost, appPath+"/builds/{number}/cancel", "cancel-build", "Cancel a build", models.AppDeploy), s.cancelBuild)
 }
 
 func (s *server) listBuilds(ctx context.Context, input *AppInput) (*body[[]v1.Build], error) {
-	app, err := s.Platform.App(ctx, actor(ctx), input.App)
+	app, err := s.Platform.App(ctx, actor(ctx), models.AppRead, input.App)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
@@ -38,7 +38,7 @@ func (s *server) getBuild(ctx context.Context, input *BuildInput) (*body[v1.Buil
 }
 
 func (s *server) cancelBuild(ctx context.Context, input *BuildInput) (*body[v1.Build], error) {
-	app, err := s.Platform.App(ctx, actor(ctx), input.App)
+	app, err := s.Platform.App(ctx, actor(ctx), models.AppDeploy, input.App)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
@@ -47,7 +47,7 @@ func (s *server) cancelBuild(ctx context.Context, input *BuildInput) (*body[v1.B
 }
 
 func (s *server) build(ctx context.Context, input *BuildInput) (models.Build, error) {
-	app, err := s.Platform.App(ctx, actor(ctx), input.App)
+	app, err := s.Platform.App(ctx, actor(ctx), models.AppRead, input.App)
 	if err != nil {
 		return models.Build{}, err
 	}

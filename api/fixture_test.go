@@ -115,6 +115,8 @@ func newSite(t *testing.T) *site {
 	}
 	s.platform.Roller = &rollout.Roller{Store: s.platform, Fleet: nobody{}, Patience: time.Second}
 	require.NoError(t, s.platform.Start(t.Context()))
+	_, err = s.platform.Seed(t.Context())
+	require.NoError(t, err)
 	require.NoError(t, s.platform.EnsureAdmin(t.Context(), filepath.Join(dir, "token")))
 	s.admin, err = platform.ReadTokenFile(filepath.Join(dir, "token"))
 	require.NoError(t, err)
@@ -140,7 +142,8 @@ func (s *site) user(t *testing.T, name string) string {
 	hash := sha256.Sum256([]byte(text))
 	row := models.User{ID: models.NewID(), Name: name, CreatedAt: time.Now().UTC()}
 	require.NoError(t, s.platform.Store.CreateUser(t.Context(), &row))
-	token := models.Token{ID: models.NewID(), UserID: row.ID, Name: "test", Hash: hash[:], CreatedAt: time.Now().UTC()}
+	require.NoError(t, s.platform.Store.CreateOrganisation(t.Context(), &models.Organisation{ID: models.NewID(), Name: name}, row.ID))
+	token := models.Token{ID: models.NewID(), UserID: row.ID, Name: "test", Hash: hash[:], Scopes: models.AllScopes(), CreatedAt: time.Now().UTC()}
 	require.NoError(t, s.platform.Store.CreateToken(t.Context(), &token))
 	return text
 }

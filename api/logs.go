@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/sse"
 	v1 "github.com/skypanel/sky/api/v1"
+	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/platform/logs"
 )
 
@@ -18,9 +19,9 @@ type LogInput struct {
 
 func (s *server) logs(routes huma.API) {
 	events := map[string]any{"message": v1.LogLine{}}
-	build := operation(http.MethodGet, appPath+"/builds/{number}/logs", "build-log", "Read and follow a build's log")
+	build := operation(http.MethodGet, appPath+"/builds/{number}/logs", "build-log", "Read and follow a build's log", models.AppRead)
 	sse.Register(routes, build, events, s.buildLog)
-	app := operation(http.MethodGet, appPath+"/logs", "app-log", "Read and follow what an app's instances print")
+	app := operation(http.MethodGet, appPath+"/logs", "app-log", "Read and follow what an app's instances print", models.AppRead)
 	sse.Register(routes, app, events, s.appLog)
 }
 
@@ -44,7 +45,7 @@ func (s *server) appLog(ctx context.Context, input *struct {
 	LogInput
 	Lines int `query:"lines" minimum:"0" maximum:"10000" default:"100" doc:"How many of the last lines, without Last-Event-ID"`
 }, send sse.Sender) {
-	app, err := s.Platform.App(ctx, actor(ctx), input.App)
+	app, err := s.Platform.App(ctx, actor(ctx), models.AppRead, input.App)
 	if err != nil {
 		s.sendError(ctx, send, err)
 		return

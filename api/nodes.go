@@ -10,10 +10,8 @@ import (
 )
 
 func (s *server) nodes(routes huma.API) {
-	huma.Register(routes, operation(http.MethodGet, adminPrefix+"/nodes", "list-nodes", "List nodes"), s.listNodes)
-	create := operation(http.MethodPost, adminPrefix+"/nodes", "add-node", "Add a node and get its join token")
-	create.DefaultStatus = http.StatusCreated
-	huma.Register(routes, create, s.addNode)
+	huma.Register(routes, operation(http.MethodGet, adminPrefix+"/nodes", "list-nodes", "List nodes", models.PlatformManage), s.listNodes)
+	huma.Register(routes, creating(adminPrefix+"/nodes", "add-node", "Add a node and get its join token", models.PlatformManage), s.addNode)
 	huma.Register(routes, huma.Operation{
 		Method: http.MethodPost, Path: internalPrefix + "/nodes/register", OperationID: "register-node",
 		Summary: "Exchange a join token for a credential", Tags: []string{"agents"}, MaxBodyBytes: 1 << 10,

@@ -51,15 +51,15 @@ func (t *story) answer(ctx context.Context, s *server, release string, err error
 }
 
 func (s *server) operations(routes huma.API) {
-	huma.Register(routes, operation(http.MethodPost, appPath+"/scale", "scale-app", "Set instance counts"), s.scale)
+	huma.Register(routes, operation(http.MethodPost, appPath+"/scale", "scale-app", "Set instance counts", models.AppDeploy), s.scale)
 	verbs := map[string]func(context.Context, models.Actor, models.App, rollout.Log) error{
 		"restart": s.Platform.Restart, "stop": s.Platform.StopApp, "start": s.Platform.StartApp,
 	}
 	for _, verb := range []string{"restart", "stop", "start"} {
 		run := verbs[verb]
-		huma.Register(routes, operation(http.MethodPost, appPath+"/"+verb, verb+"-app", strings.ToUpper(verb[:1])+verb[1:]+" an app"),
+		huma.Register(routes, operation(http.MethodPost, appPath+"/"+verb, verb+"-app", strings.ToUpper(verb[:1])+verb[1:]+" an app", models.AppDeploy),
 			func(ctx context.Context, input *AppInput) (*body[v1.Outcome], error) {
-				app, err := s.Platform.App(ctx, actor(ctx), input.App)
+				app, err := s.Platform.App(ctx, actor(ctx), models.AppDeploy, input.App)
 				if err != nil {
 					return nil, s.problem(ctx, err)
 				}
@@ -73,7 +73,7 @@ func (s *server) scale(ctx context.Context, input *struct {
 	AppInput
 	Body v1.Scale
 }) (*body[v1.Outcome], error) {
-	app, err := s.Platform.App(ctx, actor(ctx), input.App)
+	app, err := s.Platform.App(ctx, actor(ctx), models.AppDeploy, input.App)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}

@@ -29,6 +29,7 @@ var statuses = map[models.Code]int{
 	models.Invalid: http.StatusUnprocessableEntity, models.Unauthorized: http.StatusUnauthorized,
 	models.Forbidden: http.StatusForbidden, models.NotFound: http.StatusNotFound, models.Conflict: http.StatusConflict,
 	models.TooLarge: http.StatusRequestEntityTooLarge, models.Unavailable: http.StatusServiceUnavailable,
+	models.Stale: http.StatusPreconditionFailed, models.TooMany: http.StatusTooManyRequests, models.Gone: http.StatusGone,
 	models.Failed: http.StatusUnprocessableEntity, models.Cancelled: http.StatusConflict,
 	models.Internal: http.StatusInternalServerError,
 }

@@ -11,15 +11,15 @@ import (
 )
 
 func (s *server) releases(routes huma.API) {
-	huma.Register(routes, operation(http.MethodGet, appPath+"/releases", "list-releases", "List an app's releases"), s.listReleases)
-	huma.Register(routes, operation(http.MethodPost, appPath+"/rollback", "rollback", "Go back to a release"), s.rollback)
-	huma.Register(routes, operation(http.MethodPost, appPath+"/promote", "promote", "Make a release of this app a release of another"), s.promote)
-	huma.Register(routes, operation(http.MethodGet, appPath+"/env", "get-env", "List an app's environment"), s.getEnv)
-	huma.Register(routes, operation(http.MethodPatch, appPath+"/env", "change-env", "Set and unset environment variables"), s.changeEnv)
+	huma.Register(routes, operation(http.MethodGet, appPath+"/releases", "list-releases", "List an app's releases", models.AppRead), s.listReleases)
+	huma.Register(routes, operation(http.MethodPost, appPath+"/rollback", "rollback", "Go back to a release", models.AppDeploy), s.rollback)
+	huma.Register(routes, operation(http.MethodPost, appPath+"/promote", "promote", "Make a release of this app a release of another", models.AppDeploy), s.promote)
+	huma.Register(routes, operation(http.MethodGet, appPath+"/env", "get-env", "List an app's environment", models.AppRead), s.getEnv)
+	huma.Register(routes, operation(http.MethodPatch, appPath+"/env", "change-env", "Set and unset environment variables", models.AppConfigure), s.changeEnv)
 }
 
 func (s *server) listReleases(ctx context.Context, input *AppInput) (*body[[]v1.Release], error) {
-	app, err := s.Platform.App(ctx, actor(ctx), input.App)
+	app, err := s.Platform.App(ctx, actor(ctx), models.AppRead, input.App)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
@@ -47,7 +47,7 @@ func (s *server) rollback(ctx context.Context, input *struct {
 	AppInput
 	Body v1.Rollback
 }) (*body[v1.Outcome], error) {
-	app, err := s.Platform.App(ctx, actor(ctx), input.App)
+	app, err := s.Platform.App(ctx, actor(ctx), models.AppDeploy, input.App)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
@@ -86,11 +86,11 @@ func (s *server) promotion(ctx context.Context, from string, asked v1.Promotion)
 	if err != nil {
 		return platform.Promotion{}, err
 	}
-	source, err := s.Platform.App(ctx, actor(ctx), from)
+	source, err := s.Platform.App(ctx, actor(ctx), models.AppDeploy, from)
 	if err != nil {
 		return platform.Promotion{}, err
 	}
-	to, err := s.Platform.App(ctx, actor(ctx), asked.To)
+	to, err := s.Platform.App(ctx, actor(ctx), models.AppDeploy, asked.To)
 	return platform.Promotion{From: source, To: to, Number: number}, err
 }
 
@@ -98,7 +98,7 @@ func (s *server) getEnv(ctx context.Context, input *struct {
 	AppInput
 	Reveal bool `query:"reveal" doc:"Show the values; this is audited"`
 }) (*body[map[string]string], error) {
-	app, err := s.Platform.App(ctx, actor(ctx), input.App)
+	app, err := s.Platform.App(ctx, actor(ctx), models.AppRead, input.App)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
@@ -110,7 +110,7 @@ func (s *server) changeEnv(ctx context.Context, input *struct {
 	AppInput
 	Body v1.EnvChange
 }) (*body[v1.Outcome], error) {
-	app, err := s.Platform.App(ctx, actor(ctx), input.App)
+	app, err := s.Platform.App(ctx, actor(ctx), models.AppConfigure, input.App)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}

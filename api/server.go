@@ -4,11 +4,13 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
+	v1 "github.com/skypanel/sky/api/v1"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/platform"
 )
@@ -108,20 +110,37 @@ func actor(ctx context.Context) models.Actor {
 	return who
 }
 
-// operation describes a route that needs a token.
-func operation(method, path, id, summary string) huma.Operation {
+// operation describes a route that needs somebody who may do action. The
+// platform decides; the document says it, and a test holds both together.
+func operation(method, path, id, summary string, action models.Action) huma.Operation {
 	return huma.Operation{
 		Method: method, Path: path, OperationID: id, Summary: summary, Tags: []string{tag(path)},
 		Security: []map[string][]string{{tokenScheme: {}}}, MaxBodyBytes: maxBody,
-		SkipValidateParams: false,
+		Extensions: map[string]any{actionExtension: string(action), scopeExtension: string(action.Scope())},
 	}
 }
 
+// creating describes a route that makes something.
+func creating(path, id, summary string, action models.Action) huma.Operation {
+	made := operation(http.MethodPost, path, id, summary, action)
+	made.DefaultStatus = http.StatusCreated
+	return made
+}
+
+const (
+	actionExtension = "x-sky-action"
+	scopeExtension  = "x-sky-scope"
+)
+
+// tag groups operations by the noun behind their prefix.
 func tag(path string) string {
-	if strings.HasPrefix(path, adminPrefix) {
-		return "admin"
+	for prefix, group := range map[string]string{adminPrefix: "admin ", customerPrefix: "", internalPrefix: "internal "} {
+		if rest, ok := strings.CutPrefix(path, prefix+"/"); ok {
+			noun, _, _ := strings.Cut(rest, "/")
+			return group + noun
+		}
 	}
-	return "apps"
+	return ""
 }
 
 // body wraps an answer the way huma wants it.
@@ -133,4 +152,68 @@ func answer[T any](ctx context.Context, s *server, value T, err error) (*body[T]
 		return nil, s.problem(ctx, err)
 	}
 	return &body[T]{value}, nil
+}
+
+// done is the answer of an operation that has nothing to say.
+func (s *server) done(ctx context.Context, err error) (*struct{}, error) {
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	return nil, nil
+}
+
+// tagged is an answer with the revision of what it shows.
+type tagged[T any] struct {
+	ETag string `header:"ETag"`
+	Body T
+}
+
+// revised answers with a row and the revision that a change of it may name.
+func revised[T any](ctx context.Context, s *server, value T, revision string, err error) (*tagged[T], error) {
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	return &tagged[T]{ETag: strconv.Quote(revision), Body: value}, nil
+}
+
+// IfMatchInput is a change of one revision only. It is exported because huma
+// reads only exported embedded fields.
+type IfMatchInput struct {
+	IfMatch string `header:"If-Match" maxLength:"64" doc:"The ETag that the change was made for; without it, any"`
+}
+
+// revision returns what the header names.
+func (i IfMatchInput) revision() string {
+	if i.IfMatch == "*" {
+		return ""
+	}
+	return strings.Trim(strings.TrimPrefix(i.IfMatch, "W/"), `"`)
+}
+
+// PageInput asks for one page of a list.
+type PageInput struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most"`
+	Cursor string `query:"cursor" maxLength:"1024" doc:"What the page before had as next"`
+	Sort   string `query:"sort" maxLength:"40" doc:"The field to sort by, with - before it to turn it round"`
+}
+
+func (i PageInput) page() models.PageRequest {
+	return models.PageRequest{Limit: i.Limit, Cursor: i.Cursor, Sort: i.Sort}
+}
+
+// pageOf turns a page of rows into a handler's answer.
+func pageOf[Row, Wire any](ctx context.Context, s *server, page models.Page[Row], convert func(Row) Wire, err error) (*body[v1.Page[Wire]], error) {
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	return &body[v1.Page[Wire]]{v1.Page[Wire]{Items: each(page.Items, convert), Next: page.Next}}, nil
+}
+
+// each maps a list; the answer is never null.
+func each[From, To any](rows []From, convert func(From) To) []To {
+	converted := make([]To, 0, len(rows))
+	for _, row := range rows {
+		converted = append(converted, convert(row))
+	}
+	return converted
 }

@@ -4,10 +4,24 @@ import "time"
 
 // User is a person who may use Sky.
 type User struct {
-	ID        ID `gorm:"primaryKey"`
-	Name      string
-	Admin     bool
+	ID    ID `gorm:"primaryKey"`
+	Name  string
+	Email *string // in lower case, unique
+	// Admin users manage the platform.
+	Admin bool
+	// PasswordHash is argon2id's, in its PHC string; empty when there is none.
+	PasswordHash string
+	// TOTPSecret is sealed. It counts once TOTPEnabled; TOTPStep is the last time
+	// step that a code was taken of.
+	TOTPSecret  []byte `gorm:"column:totp_secret"`
+	TOTPEnabled bool   `gorm:"column:totp_enabled"`
+	TOTPStep    int64  `gorm:"column:totp_step"`
+	// RecoveryHashes are the SHA-256 of recovery codes that were not used.
+	RecoveryHashes [][]byte `gorm:"serializer:json"`
+	// Disabled users are nobody: their keys, tokens and sessions are refused.
+	Disabled  bool
 	CreatedAt time.Time
+	UpdatedAt time.Time
 }
 
 // TableName implements gorm's Tabler.
@@ -28,12 +42,16 @@ func (Key) TableName() string { return "paas_keys" }
 
 // Token is an API token. Only the SHA-256 of its text is kept.
 type Token struct {
-	ID        ID `gorm:"primaryKey"`
-	UserID    ID
-	Name      string
-	Hash      []byte
-	ExpiresAt *time.Time
-	CreatedAt time.Time
+	ID     ID `gorm:"primaryKey"`
+	UserID ID
+	Name   string
+	Hash   []byte
+	Scopes Scopes `gorm:"serializer:json"`
+	// OrganisationID limits it to one Organisation; nil is all of its owner's.
+	OrganisationID *ID
+	ExpiresAt      *time.Time
+	UsedAt         *time.Time // to the minute or so
+	CreatedAt      time.Time
 }
 
 // TableName implements gorm's Tabler.
@@ -52,16 +70,57 @@ type EnvVar struct {
 // TableName implements gorm's Tabler.
 func (EnvVar) TableName() string { return "paas_environment_vars" }
 
-// Event is an audit fact: who did what to which App, and when.
-type Event struct {
+// Session is a browser's login. Only the SHA-256 of its cookie is kept.
+type Session struct {
 	ID        ID `gorm:"primaryKey"`
-	AppID     *ID
-	ActorID   *ID
-	Actor     string
-	Via       string
-	Kind      string
-	Detail    string
+	UserID    ID
+	Hash      []byte
+	Client    string // what the browser calls itself
+	Address   string
+	ExpiresAt time.Time
+	SeenAt    time.Time
 	CreatedAt time.Time
+}
+
+// TableName implements gorm's Tabler.
+func (Session) TableName() string { return "paas_sessions" }
+
+// OneTimeToken lets a User set a password once, without knowing the former one.
+type OneTimeToken struct {
+	ID        ID `gorm:"primaryKey"`
+	UserID    ID
+	Purpose   OneTimePurpose
+	Hash      []byte
+	UsedAt    *time.Time
+	ExpiresAt time.Time
+	CreatedAt time.Time
+}
+
+// TableName implements gorm's Tabler.
+func (OneTimeToken) TableName() string { return "paas_one_time_tokens" }
+
+// OneTimePurpose is what a OneTimeToken is good for.
+type OneTimePurpose string
+
+// The purposes: the very first admin's setup, and anybody's password.
+const (
+	OneTimeSetup    OneTimePurpose = "setup"
+	OneTimePassword OneTimePurpose = "password"
+)
+
+// Event is an audit fact: who did what to what, and when. It is written in the
+// transaction of the change that it tells of.
+type Event struct {
+	ID             ID `gorm:"primaryKey"`
+	OrganisationID *ID
+	AppID          *ID
+	ActorID        *ID
+	Actor          string
+	Via            string
+	Address        string
+	Kind           string // such as "app.create"
+	Detail         string
+	CreatedAt      time.Time
 }
 
 // TableName implements gorm's Tabler.

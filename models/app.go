@@ -9,9 +9,13 @@ import (
 // App is a named unit that a team owns: a repository, a Config, a Formation
 // and the Release that is live.
 type App struct {
-	ID           ID `gorm:"primaryKey"`
-	Name         string
-	OwnerID      ID
+	ID             ID `gorm:"primaryKey"`
+	Name           string
+	OrganisationID ID
+	CreatorID      ID
+	PlanID         *ID // nil until plans are seeded
+	// Region is where its Instances run; empty leaves it to the scheduler.
+	Region       string
 	DeployBranch string
 	// HealthPath is probed with GET before a new web instance gets traffic.
 	// Empty: any HTTP answer on the port will do.
@@ -25,6 +29,9 @@ type App struct {
 	RootUser bool
 	// Stopped apps keep their Release but run no Instance.
 	Stopped bool
+	// Suspended Apps ran when their Organisation was suspended, and start again
+	// when it no longer is.
+	Suspended bool
 	// LiveReleaseID is the Release that the routes lead to.
 	LiveReleaseID *ID
 	CreatedAt     time.Time

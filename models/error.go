@@ -17,7 +17,10 @@ const (
 	Forbidden    Code = "forbidden"    // somebody known may not
 	NotFound     Code = "not_found"    // nothing there, or nothing this actor may see
 	Conflict     Code = "conflict"     // the state of things forbids it now
+	Stale        Code = "stale"        // somebody changed it since it was read
 	TooLarge     Code = "too_large"    // a size or count limit
+	TooMany      Code = "too_many"     // too many requests; Remedy says when to try again
+	Gone         Code = "gone"         // it was there, and was used up
 	Unavailable  Code = "unavailable"  // a part that Sky needs does not answer; worth a retry
 	Failed       Code = "failed"       // the user's build or app failed
 	Cancelled    Code = "cancelled"    // somebody asked for it to stop

@@ -24,6 +24,7 @@ type Instance struct {
 	AppID     ID
 	ReleaseID ID
 	NodeID    ID
+	PlanID    *ID // what it started with; its App's may have changed
 	Process   string
 	Ordinal   int // from 1, unique per release attempt and process type
 	CreatedAt time.Time

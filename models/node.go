@@ -7,11 +7,10 @@ type NodeState string
 
 // The states of a Node.
 const (
-	NodePending  NodeState = "pending"
-	NodeOnline   NodeState = "online"
-	NodeOffline  NodeState = "offline"
-	NodeCordoned NodeState = "cordoned"
-	NodeRemoved  NodeState = "removed"
+	NodePending NodeState = "pending"
+	NodeOnline  NodeState = "online"
+	NodeOffline NodeState = "offline"
+	NodeRemoved NodeState = "removed"
 )
 
 // Node is a machine that runs Instances.
@@ -29,26 +28,20 @@ type Node struct {
 	AgentVersion  string
 	CPUs          int `gorm:"column:cpus"`
 	MemoryBytes   int64
-	SeenAt        *time.Time
-	CreatedAt     time.Time
+	DiskBytes     int64
+	// What the agent's last heartbeat said.
+	CPUPercent      int
+	MemoryUsedBytes int64
+	DiskUsedBytes   int64
+	Containers      int
+	// Region is where the Node is; Apps may ask for one.
+	Region string
+	// Cordoned Nodes keep what they run and get nothing new.
+	Cordoned  bool
+	SeenAt    *time.Time
+	CreatedAt time.Time
+	UpdatedAt time.Time
 }
 
 // TableName implements gorm's Tabler.
 func (Node) TableName() string { return "paas_nodes" }
-
-// Runtime is an admin's row: a language version and the images that build and
-// run it.
-type Runtime struct {
-	ID      ID     `gorm:"primaryKey"`
-	Type    string // "node", "go", "python", "php", "static"
-	Version string
-	// BuildImage and RunImage are references that the engine can pull.
-	BuildImage string
-	RunImage   string
-	Default    bool `gorm:"column:is_default"`
-	Active     bool
-	CreatedAt  time.Time
-}
-
-// TableName implements gorm's Tabler.
-func (Runtime) TableName() string { return "paas_runtimes" }

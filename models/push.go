@@ -37,12 +37,3 @@ type Commit struct {
 	Subject string
 	Author  string
 }
-
-// Actor is who asks: a user, and the key or token that proved it.
-type Actor struct {
-	UserID ID
-	Name   string
-	Admin  bool
-	// Via names the proof, for the audit trail: "key SHA256:…" or "token …".
-	Via string
-}

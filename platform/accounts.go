@@ -64,8 +64,11 @@ func (p *Platform) EnsureAdmin(ctx context.Context, tokenFile string) error {
 		return err
 	}
 	admin := models.User{ID: models.NewID(), Name: "admin", Admin: true, CreatedAt: now()}
+	home := models.Organisation{ID: models.NewID(), Name: admin.Name, CreatedAt: now()}
 	text := newToken()
-	token := models.Token{ID: models.NewID(), UserID: admin.ID, Name: "first start", Hash: hashToken(text), CreatedAt: now()}
+	token := models.Token{
+		ID: models.NewID(), UserID: admin.ID, Name: "first start", Hash: hashToken(text), Scopes: models.AllScopes(), CreatedAt: now(),
+	}
 	// The file comes first: a token that nobody has read is lost for ever, while
 	// one without its row is refused and made again by the next start.
 	if err := writeSecret(tokenFile, []byte(text+"\n")); err != nil {
@@ -73,6 +76,9 @@ func (p *Platform) EnsureAdmin(ctx context.Context, tokenFile string) error {
 	}
 	return p.Store.Transact(ctx, func(tx *store.Store) error {
 		if err := tx.CreateUser(ctx, &admin); err != nil {
+			return err
+		}
+		if err := tx.CreateOrganisation(ctx, &home, admin.ID); err != nil {
 			return err
 		}
 		return tx.CreateToken(ctx, &token)
@@ -96,7 +102,9 @@ func (p *Platform) ActorByToken(ctx context.Context, text string) (models.Actor,
 	if token.ExpiresAt != nil && token.ExpiresAt.Before(time.Now()) {
 		return models.Actor{}, refused
 	}
-	return p.actor(ctx, token.UserID, "token "+token.Name)
+	actor, err := p.actor(ctx, token.UserID, "token "+token.Name)
+	actor.Scopes, actor.OrganisationID = token.Scopes, token.OrganisationID
+	return actor, err
 }
 
 // ActorByKey returns the owner of the SSH key with this fingerprint.
@@ -109,7 +117,9 @@ func (p *Platform) ActorByKey(ctx context.Context, fingerprint string) (models.A
 	if err != nil {
 		return models.Actor{}, err
 	}
-	return p.actor(ctx, key.UserID, viaKey+fingerprint)
+	actor, err := p.actor(ctx, key.UserID, viaKey+fingerprint)
+	actor.Scopes = models.AllScopes()
+	return actor, err
 }
 
 func (p *Platform) actor(ctx context.Context, user models.ID, via string) (models.Actor, error) {
@@ -117,12 +127,19 @@ func (p *Platform) actor(ctx context.Context, user models.ID, via string) (model
 	if err != nil {
 		return models.Actor{}, err
 	}
+	if found.Disabled {
+		return models.Actor{}, models.Errorf(models.Unauthorized, "the account %s is disabled", found.Name).
+			WithRemedy("ask an admin of the platform")
+	}
 	return models.Actor{UserID: found.ID, Name: found.Name, Admin: found.Admin, Via: via}, nil
 }
 
 // AddKey lets an SSH public key push for actor. text is one line as ssh-keygen
 // writes it into a .pub file; an empty name takes the line's comment.
 func (p *Platform) AddKey(ctx context.Context, actor models.Actor, name, text string) (models.Key, error) {
+	if err := permitAccount(actor, models.AccountManage); err != nil {
+		return models.Key{}, err
+	}
 	parsed, comment, err := parseKey(text)
 	if err != nil {
 		return models.Key{}, err
@@ -137,16 +154,14 @@ func (p *Platform) AddKey(ctx context.Context, actor models.Actor, name, text st
 		ID: models.NewID(), UserID: actor.UserID, Name: name, Fingerprint: ssh.FingerprintSHA256(parsed),
 		PublicKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(parsed))), CreatedAt: now(),
 	}
-	err = p.Store.CreateKey(ctx, &key)
+	err = p.commit(ctx, actor, fact{kind: "key.add", detail: key.Fingerprint}, func(tx *store.Store) error {
+		return tx.CreateKey(ctx, &key)
+	})
 	if models.IsCode(err, models.Conflict) {
 		return models.Key{}, models.Errorf(models.Conflict, "the key %s, or a key named %q, was added already", key.Fingerprint, name).
 			WithField("public_key").WithRemedy("`sky keys list` shows your keys; a key belongs to one user only")
 	}
-	if err != nil {
-		return models.Key{}, err
-	}
-	p.record(ctx, actor, nil, "key.add", key.Fingerprint)
-	return key, nil
+	return key, err
 }
 
 func parseKey(text string) (ssh.PublicKey, string, error) {
@@ -192,16 +207,20 @@ func strongEnough(key ssh.PublicKey) error {
 
 // Keys lists actor's SSH keys.
 func (p *Platform) Keys(ctx context.Context, actor models.Actor) ([]models.Key, error) {
+	if err := permitAccount(actor, models.AccountRead); err != nil {
+		return nil, err
+	}
 	return p.Store.Keys(ctx, actor.UserID)
 }
 
 // RemoveKey removes actor's key of this name or fingerprint.
 func (p *Platform) RemoveKey(ctx context.Context, actor models.Actor, name string) error {
-	if err := p.Store.DeleteKey(ctx, actor.UserID, name); err != nil {
+	if err := permitAccount(actor, models.AccountManage); err != nil {
 		return err
 	}
-	p.record(ctx, actor, nil, "key.remove", name)
-	return nil
+	return p.commit(ctx, actor, fact{kind: "key.remove", detail: narrative.Clean(name)}, func(tx *store.Store) error {
+		return tx.DeleteKey(ctx, actor.UserID, name)
+	})
 }
 
 // TokenFile is where the first start leaves the admin's token.

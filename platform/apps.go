@@ -3,60 +3,110 @@ package platform
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/skypanel/sky/buildpipeline"
-	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
 )
 
-// CreateApp makes an App of this name for actor, with its repository.
-func (p *Platform) CreateApp(ctx context.Context, actor models.Actor, name string) (models.App, error) {
-	if err := models.CheckAppName(name); err != nil {
+// NewApp is what an App is made of. Only Name is needed.
+type NewApp struct {
+	Name         string
+	Organisation string // its name; empty takes the actor's own
+	Plan         string // its name; empty takes the platform's default
+	Region       string
+}
+
+// CreateApp makes an App with its repository.
+func (p *Platform) CreateApp(ctx context.Context, actor models.Actor, wanted NewApp) (models.App, error) {
+	if err := models.CheckAppName(wanted.Name); err != nil {
+		return models.App{}, err
+	}
+	owner, err := p.owning(ctx, actor, wanted.Organisation)
+	if err != nil {
+		return models.App{}, err
+	}
+	plan, err := p.choosePlan(ctx, wanted.Plan)
+	if err != nil {
 		return models.App{}, err
 	}
 	app := models.App{
-		ID: models.NewID(), Name: name, OwnerID: actor.UserID, DeployBranch: "main",
-		Formation: models.Formation{}, CreatedAt: now(), UpdatedAt: now(),
+		ID: models.NewID(), Name: wanted.Name, OrganisationID: owner.ID, CreatorID: actor.UserID, PlanID: plan, Region: wanted.Region,
+		DeployBranch: "main", Formation: models.Formation{}, CreatedAt: now(), UpdatedAt: now(),
 	}
 	if err := p.Repositories.Create(ctx, app.ID); err != nil {
 		return models.App{}, fmt.Errorf("create repository: %w", err)
 	}
-	err := p.Store.CreateApp(ctx, &app)
+	err = p.commit(ctx, actor, fact{kind: "app.create", detail: app.Name, app: &app}, func(tx *store.Store) error {
+		return tx.CreateApp(ctx, &app)
+	})
 	if models.IsCode(err, models.Conflict) {
-		err = models.Errorf(models.Conflict, "the app name %q is taken", name).WithField("name").WithRemedy("choose another")
+		err = models.Errorf(models.Conflict, "the app name %q is taken", app.Name).WithField("name").WithRemedy("choose another")
 	}
 	if err != nil {
 		if undo := p.Repositories.Remove(context.WithoutCancel(ctx), app.ID); undo != nil {
-			p.Log.Error("remove unused repository", "app", name, "error", undo)
+			p.Log.Error("remove unused repository", "app", app.Name, "error", undo)
 		}
 		return models.App{}, err
 	}
-	p.record(ctx, actor, &app, "app.create", name)
 	return app, nil
 }
 
-// App returns the named App when actor may see it; otherwise it is NotFound, as
-// an App that does not exist.
-func (p *Platform) App(ctx context.Context, actor models.Actor, name string) (models.App, error) {
-	missing := models.Errorf(models.NotFound, "there is no app %q", narrative.Clean(name)).WithField("app").
-		WithRemedy("`sky apps list` shows yours; `sky apps create NAME` makes one")
-	if models.CheckAppName(name) != nil {
-		return models.App{}, missing
+// owning returns the Organisation that a new App is to belong to: the named one,
+// or else the one that bears the actor's name, or the only one they have.
+func (p *Platform) owning(ctx context.Context, actor models.Actor, name string) (models.Organisation, error) {
+	if name != "" {
+		return p.Organisation(ctx, actor, models.AppCreate, name)
 	}
-	app, err := p.Store.AppByName(ctx, name)
-	if models.IsCode(err, models.NotFound) || (err == nil && app.OwnerID != actor.UserID && !actor.Admin) {
-		return models.App{}, missing
+	if actor.OrganisationID != nil {
+		organisation, err := p.Store.Organisation(ctx, *actor.OrganisationID)
+		if err != nil {
+			return models.Organisation{}, err
+		}
+		return organisation, p.permit(ctx, actor, models.AppCreate, organisation.ID)
 	}
-	return app, err
+	mine, err := p.Store.Organisations(ctx, store.OrganisationFilter{Member: &actor.UserID}, models.Everything())
+	if err != nil {
+		return models.Organisation{}, err
+	}
+	for _, organisation := range mine.Items {
+		if organisation.Name == actor.Name || len(mine.Items) == 1 {
+			return organisation, p.permit(ctx, actor, models.AppCreate, organisation.ID)
+		}
+	}
+	if len(mine.Items) == 0 {
+		return models.Organisation{}, models.Errorf(models.Conflict, "you are in no organisation").WithField("organisation").
+			WithRemedy("`sky orgs create NAME` makes one")
+	}
+	return models.Organisation{}, models.Errorf(models.Invalid, "which organisation is it for?").WithField("organisation").
+		WithRemedy("pass --org NAME; `sky orgs list` shows yours")
+}
+
+// AppsAsked narrows a list of Apps.
+type AppsAsked struct {
+	Organisation string
+	Search       string
 }
 
 // Apps lists the Apps that actor may see.
-func (p *Platform) Apps(ctx context.Context, actor models.Actor) ([]models.App, error) {
-	if actor.Admin {
-		return p.Store.Apps(ctx, nil)
+func (p *Platform) Apps(ctx context.Context, actor models.Actor, asked AppsAsked, page models.PageRequest) (models.Page[models.App], error) {
+	if err := actor.CheckScope(models.AppRead); err != nil {
+		return models.Page[models.App]{}, err
 	}
-	return p.Store.Apps(ctx, &actor.UserID)
+	filter := store.AppFilter{Search: asked.Search, Organisation: actor.OrganisationID}
+	if !actor.Admin {
+		filter.Member = &actor.UserID
+	}
+	if asked.Organisation != "" {
+		organisation, err := p.Organisation(ctx, actor, models.AppRead, asked.Organisation)
+		if err != nil {
+			return models.Page[models.App]{}, err
+		}
+		filter.Organisation = &organisation.ID
+	}
+	return p.Store.Apps(ctx, filter, page)
 }
 
 // AppSettings are the settings to change; nil leaves one as it is.
@@ -68,18 +118,38 @@ type AppSettings struct {
 	RootUser     *bool
 }
 
-// ChangeApp changes an App's settings. They apply to the next release.
-func (p *Platform) ChangeApp(ctx context.Context, actor models.Actor, name string, change AppSettings) (models.App, error) {
-	app, err := p.App(ctx, actor, name)
+// ChangeApp changes an App's settings. They apply to the next release. With a
+// revision, only an App that is still at it is changed.
+func (p *Platform) ChangeApp(ctx context.Context, actor models.Actor, name, revision string, change AppSettings) (models.App, error) {
+	app, err := p.App(ctx, actor, models.AppConfigure, name)
 	if err != nil {
 		return models.App{}, err
 	}
-	app, err = p.Store.UpdateApp(ctx, app.ID, func(app *models.App) error { return change.apply(app) })
-	if err != nil {
-		return models.App{}, err
+	err = p.commit(ctx, actor, fact{kind: "app.change", detail: change.words(), app: &app}, func(tx *store.Store) error {
+		app, err = tx.UpdateApp(ctx, app.ID, func(app *models.App) error {
+			if err := models.CheckRevision(revision, app.Revision()); err != nil {
+				return err
+			}
+			return change.apply(app)
+		})
+		return err
+	})
+	return app, err
+}
+
+// words name the settings that change.
+func (s AppSettings) words() string {
+	var words []string
+	for name, given := range map[string]bool{
+		"deploy_branch": s.DeployBranch != nil, "health_path": s.HealthPath != nil, "buildpack": s.Buildpack != nil,
+		"writable_root": s.WritableRoot != nil, "root_user": s.RootUser != nil,
+	} {
+		if given {
+			words = append(words, name)
+		}
 	}
-	p.record(ctx, actor, &app, "app.change", "")
-	return app, nil
+	slices.Sort(words)
+	return strings.Join(words, " ")
 }
 
 func (s AppSettings) apply(app *models.App) error {
@@ -115,7 +185,7 @@ func (s AppSettings) apply(app *models.App) error {
 // DestroyApp stops the App and removes all that is its own: instances, images,
 // repository, config and logs. confirm must repeat its name.
 func (p *Platform) DestroyApp(ctx context.Context, actor models.Actor, name, confirm string) error {
-	app, err := p.App(ctx, actor, name)
+	app, err := p.App(ctx, actor, models.AppDestroy, name)
 	if err != nil {
 		return err
 	}
@@ -143,11 +213,13 @@ func (p *Platform) destroy(ctx context.Context, actor models.Actor, app models.A
 	if err := p.dropInstances(ctx, app); err != nil {
 		return err
 	}
-	if err := p.Store.DeleteApp(ctx, app.ID); err != nil {
+	err = p.commit(ctx, actor, fact{kind: "app.destroy", detail: app.Name, app: &app}, func(tx *store.Store) error {
+		return tx.DeleteApp(ctx, app.ID)
+	})
+	if err != nil {
 		return err
 	}
 	p.refreshAll(ctx)
-	p.record(ctx, actor, &app, "app.destroy", app.Name)
 	// From here on the app is gone for its owner; what is left is housekeeping.
 	for _, build := range builds {
 		p.warn("remove build log", app, p.Logs.Remove(buildStream(build.ID)))
@@ -161,57 +233,5 @@ func (p *Platform) destroy(ctx context.Context, actor models.Actor, app models.A
 func (p *Platform) warn(step string, app models.App, err error) {
 	if err != nil {
 		p.Log.Warn(step, "app", app.Name, "error", err)
-	}
-}
-
-// AppStatus is what an App does, as its agents observe it.
-type AppStatus struct {
-	App       models.App
-	State     string // pending, building, running, degraded, stopped, failed
-	URL       string
-	Release   *models.Release
-	Formation models.Formation
-	Instances []InstanceStatus
-}
-
-// Status derives what the App does now.
-func (p *Platform) Status(ctx context.Context, app models.App) (AppStatus, error) {
-	status := AppStatus{App: app, URL: p.Settings.URL(app.Name)}
-	if app.LiveReleaseID != nil {
-		release, err := p.Store.Release(ctx, *app.LiveReleaseID)
-		if err != nil {
-			return AppStatus{}, err
-		}
-		status.Release, status.Formation = &release, formation(app, release)
-	}
-	instances, err := p.instances(ctx, app)
-	if err != nil {
-		return AppStatus{}, err
-	}
-	status.Instances = instances
-	status.State = p.state(app, instances)
-	return status, nil
-}
-
-func (p *Platform) state(app models.App, instances []InstanceStatus) string {
-	healthy := 0
-	for _, instance := range instances {
-		if instance.State == models.InstanceHealthy {
-			healthy++
-		}
-	}
-	switch {
-	case p.lanes.find(app.ID, func(models.ID) bool { return true }) != nil:
-		return "building"
-	case app.LiveReleaseID == nil:
-		return "pending"
-	case app.Stopped:
-		return "stopped"
-	case healthy == len(instances):
-		return "running"
-	case healthy > 0:
-		return "degraded"
-	default:
-		return "failed"
 	}
 }

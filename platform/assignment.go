@@ -27,7 +27,7 @@ func (p *Platform) Assignment(ctx context.Context, id models.ID) (protocol.Assig
 	if err != nil {
 		return protocol.Assignment{}, err
 	}
-	apps, err := p.Store.Apps(ctx, nil)
+	apps, err := p.Store.AllApps(ctx)
 	if err != nil {
 		return protocol.Assignment{}, err
 	}

@@ -51,7 +51,7 @@ func (p *Platform) CancelBuild(ctx context.Context, actor models.Actor, app mode
 	case <-ctx.Done():
 		return models.Build{}, ctx.Err()
 	}
-	p.record(ctx, actor, &app, "build.cancel", keepName(build))
+	p.record(ctx, actor, fact{kind: "build.cancel", detail: keepName(build), app: &app})
 	return p.Store.Build(ctx, build.ID)
 }
 

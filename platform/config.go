@@ -9,6 +9,7 @@ import (
 
 	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
 	"github.com/skypanel/sky/rollout"
 )
 
@@ -44,13 +45,19 @@ func (p *Platform) Config(ctx context.Context, actor models.Actor, app models.Ap
 	if err != nil {
 		return nil, err
 	}
+	if reveal {
+		err = p.permit(ctx, actor, models.AppReveal, app.OrganisationID)
+	}
+	if err != nil {
+		return nil, err
+	}
 	if !reveal {
 		for key := range config {
 			config[key] = ""
 		}
 		return config, nil
 	}
-	p.record(ctx, actor, &app, "env.reveal", "")
+	p.record(ctx, actor, fact{kind: "env.reveal", app: &app})
 	return config, nil
 }
 
@@ -118,15 +125,16 @@ func (p *Platform) changeConfig(ctx context.Context, actor models.Actor, id mode
 	if sameConfig(before, after) {
 		return nil, nil
 	}
-	if err := p.storeConfig(ctx, id, change); err != nil {
-		return nil, err
-	}
 	app, err := p.Store.App(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	keys := slices.Sorted(maps.Keys(change.Set))
-	p.record(ctx, actor, &app, "env.change", strings.Join(slices.Concat(keys, change.Unset), " "))
+	what := fact{kind: "env.change", detail: strings.Join(slices.Concat(keys, change.Unset), " "), app: &app}
+	err = p.commit(ctx, actor, what, func(tx *store.Store) error { return p.storeConfig(ctx, tx, id, change) })
+	if err != nil {
+		return nil, err
+	}
 	return p.releaseConfig(ctx, actor, app, describeChange(keys, change.Unset), log)
 }
 
@@ -204,7 +212,7 @@ func (p *Platform) applyStopped(ctx context.Context, app models.App, release mod
 }
 
 // storeConfig seals the variables and writes them.
-func (p *Platform) storeConfig(ctx context.Context, app models.ID, change ConfigChange) error {
+func (p *Platform) storeConfig(ctx context.Context, tx *store.Store, app models.ID, change ConfigChange) error {
 	vars := make([]models.EnvVar, 0, len(change.Set))
 	for key, value := range change.Set {
 		sealed, err := p.Vault.seal(app, "env "+key, []byte(value))
@@ -213,7 +221,7 @@ func (p *Platform) storeConfig(ctx context.Context, app models.ID, change Config
 		}
 		vars = append(vars, models.EnvVar{ID: models.NewID(), AppID: app, Key: key, Value: sealed, UpdatedAt: now()})
 	}
-	return p.Store.ChangeEnv(ctx, app, vars, change.Unset)
+	return tx.ChangeEnv(ctx, app, vars, change.Unset)
 }
 
 // replaceConfig makes config all that the App has.
@@ -228,5 +236,5 @@ func (p *Platform) replaceConfig(ctx context.Context, app models.ID, config map[
 			unset = append(unset, key)
 		}
 	}
-	return p.storeConfig(ctx, app, ConfigChange{Set: config, Unset: unset})
+	return p.storeConfig(ctx, p.Store, app, ConfigChange{Set: config, Unset: unset})
 }

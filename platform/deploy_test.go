@@ -190,7 +190,7 @@ func TestDestroyEndsRunningAndWaitingBuilds(t *testing.T) {
 	require.Error(t, <-first)
 	require.Error(t, <-second)
 	require.Empty(t, begun, "the waiting build never began")
-	_, err = s.App(t.Context(), s.actor, "shop")
+	_, err = s.App(t.Context(), s.actor, models.AppRead, "shop")
 	require.True(t, models.IsCode(err, models.NotFound))
 }
 

@@ -188,7 +188,7 @@ func newStage(t *testing.T) *stage {
 	require.NoError(t, err)
 	_, err = s.EnsureNode(t.Context(), "local")
 	require.NoError(t, err)
-	s.app, err = s.CreateApp(t.Context(), s.actor, "shop")
+	s.app, err = s.CreateApp(t.Context(), s.actor, NewApp{Name: "shop"})
 	require.NoError(t, err)
 	return s
 }

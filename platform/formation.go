@@ -7,6 +7,7 @@ import (
 
 	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
 	"github.com/skypanel/sky/rollout"
 )
 
@@ -57,17 +58,19 @@ func (p *Platform) Scale(ctx context.Context, actor models.Actor, app models.App
 			}
 			tellOutcome(want, outcome, log)
 		}
-		p.record(ctx, actor, &app, "app.scale", counts(wanted))
-		return p.saveFormation(ctx, app)
+		return p.saveFormation(ctx, actor, app, wanted)
 	})
 }
 
-func (p *Platform) saveFormation(ctx context.Context, app models.App) error {
-	_, err := p.Store.UpdateApp(context.WithoutCancel(ctx), app.ID, func(stored *models.App) error {
-		stored.Formation, stored.UpdatedAt = app.Formation, now()
-		return nil
+func (p *Platform) saveFormation(ctx context.Context, actor models.Actor, app models.App, wanted models.Formation) error {
+	ctx = context.WithoutCancel(ctx)
+	return p.commit(ctx, actor, fact{kind: "app.scale", detail: counts(wanted), app: &app}, func(tx *store.Store) error {
+		_, err := tx.UpdateApp(ctx, app.ID, func(stored *models.App) error {
+			stored.Formation = app.Formation
+			return nil
+		})
+		return err
 	})
-	return err
 }
 
 // Restart replaces every Instance by a fresh one of the same Release, without
@@ -81,7 +84,7 @@ func (p *Platform) Restart(ctx context.Context, actor models.Actor, app models.A
 		if app.Stopped {
 			return models.Errorf(models.Conflict, "%s is stopped", app.Name).WithRemedy("sky start -a %s", app.Name)
 		}
-		p.record(ctx, actor, &app, "app.restart", release.Name())
+		p.record(ctx, actor, fact{kind: "app.restart", detail: release.Name(), app: &app})
 		return p.roll(ctx, rollout.Want{App: app, Release: release, Formation: formation(app, release), Fresh: true}, log)
 	})
 }
@@ -94,9 +97,13 @@ func (p *Platform) StopApp(ctx context.Context, actor models.Actor, app models.A
 		if err := p.checkStoppable(ctx, app); err != nil {
 			return err
 		}
-		app, err := p.Store.UpdateApp(ctx, app.ID, func(stored *models.App) error {
-			stored.Stopped, stored.UpdatedAt = true, now()
-			return nil
+		err := p.commit(ctx, actor, fact{kind: "app.stop", app: &app}, func(tx *store.Store) error {
+			var err error
+			app, err = tx.UpdateApp(ctx, app.ID, func(stored *models.App) error {
+				stored.Stopped = true
+				return nil
+			})
+			return err
 		})
 		if err != nil {
 			return err
@@ -104,7 +111,6 @@ func (p *Platform) StopApp(ctx context.Context, actor models.Actor, app models.A
 		if err := p.dropInstances(ctx, app); err != nil {
 			return err
 		}
-		p.record(ctx, actor, &app, "app.stop", "")
 		log.Say("%s", narrative.Field("Stopped", app.Name+"; start it with: sky start -a "+app.Name))
 		return nil
 	})
@@ -134,7 +140,7 @@ func (p *Platform) StartApp(ctx context.Context, actor models.Actor, app models.
 			return models.Errorf(models.Conflict, "%s is not stopped", app.Name).
 				WithRemedy("`sky restart -a %s` replaces what runs", app.Name)
 		}
-		p.record(ctx, actor, &app, "app.start", release.Name())
+		p.record(ctx, actor, fact{kind: "app.start", detail: release.Name(), app: &app})
 		return p.rollOut(ctx, app, release, log)
 	})
 }

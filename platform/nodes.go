@@ -23,6 +23,7 @@ const (
 	// AgentTokenLife is how long an agent's credential is good for.
 	AgentTokenLife = 24 * time.Hour
 	joinTokenLife  = time.Hour
+	defaultRegion  = "default"
 )
 
 // EnsureNode returns the Node of this name and makes it where there is none.
@@ -31,15 +32,15 @@ func (p *Platform) EnsureNode(ctx context.Context, name string) (models.Node, er
 	if !models.IsCode(err, models.NotFound) {
 		return node, err
 	}
-	node = models.Node{ID: models.NewID(), Name: name, State: models.NodePending, CreatedAt: now()}
+	node = models.Node{ID: models.NewID(), Name: name, State: models.NodePending, Region: defaultRegion, CreatedAt: now()}
 	return node, p.Store.CreateNode(ctx, &node)
 }
 
 // AddNode makes a Node and returns the single-use token that registers its
 // agent.
 func (p *Platform) AddNode(ctx context.Context, actor models.Actor, name string) (models.Node, string, error) {
-	if !actor.Admin {
-		return models.Node{}, "", models.Errorf(models.Forbidden, "only an admin adds nodes")
+	if err := permitPlatform(actor); err != nil {
+		return models.Node{}, "", err
 	}
 	if err := models.CheckAppName(name); err != nil {
 		return models.Node{}, "", models.Errorf(models.Invalid, "node name %q is not allowed", narrative.Clean(name)).WithField("name").
@@ -48,20 +49,17 @@ func (p *Platform) AddNode(ctx context.Context, actor models.Actor, name string)
 	token := newToken()
 	expires := now().Add(joinTokenLife)
 	node := models.Node{
-		ID: models.NewID(), Name: name, State: models.NodePending, JoinHash: hashToken(token),
+		ID: models.NewID(), Name: name, State: models.NodePending, Region: defaultRegion, JoinHash: hashToken(token),
 		JoinExpiresAt: &expires, CreatedAt: now(),
 	}
-	if err := p.Store.CreateNode(ctx, &node); err != nil {
-		return models.Node{}, "", err
-	}
-	p.record(ctx, actor, nil, "node.add", name)
-	return node, token, nil
+	err := p.commit(ctx, actor, fact{kind: "node.add", detail: name}, func(tx *store.Store) error { return tx.CreateNode(ctx, &node) })
+	return node, token, err
 }
 
 // Nodes lists all Nodes, for an admin.
 func (p *Platform) Nodes(ctx context.Context, actor models.Actor) ([]models.Node, error) {
-	if !actor.Admin {
-		return nil, models.Errorf(models.Forbidden, "only an admin sees nodes")
+	if err := permitPlatform(actor); err != nil {
+		return nil, err
 	}
 	return p.Store.Nodes(ctx)
 }
@@ -78,7 +76,7 @@ func (p *Platform) Join(ctx context.Context, token string) (models.Node, string,
 	if err != nil {
 		return models.Node{}, "", err
 	}
-	err = p.Store.UpdateNode(ctx, node.ID, func(node *models.Node) error {
+	_, err = p.Store.UpdateNode(ctx, node.ID, func(node *models.Node) error {
 		if len(node.JoinHash) == 0 || node.JoinExpiresAt == nil || node.JoinExpiresAt.Before(time.Now()) {
 			return refused
 		}
@@ -241,7 +239,7 @@ func (p *Platform) onlineNodes(ctx context.Context) ([]models.Node, error) {
 	defer cancel()
 	err = p.Fleet.Wait(limited, func(view rollout.View) (bool, error) {
 		online = slices.DeleteFunc(slices.Clone(nodes), func(node models.Node) bool {
-			closed := node.State == models.NodeCordoned || node.State == models.NodeRemoved
+			closed := node.Cordoned || node.State == models.NodeRemoved
 			return closed || !view.Online(node.ID)
 		})
 		return len(online) > 0, nil
@@ -254,34 +252,30 @@ func (p *Platform) onlineNodes(ctx context.Context) ([]models.Node, error) {
 
 // Online implements fleet.Nodes.
 func (p *Platform) Online(ctx context.Context, node models.ID, hello protocol.Hello) {
-	p.updateNode(ctx, node, func(row *models.Node) {
-		row.State = models.NodeOnline
-		row.EngineVersion, row.AgentVersion = hello.EngineVersion, hello.AgentVersion
-		row.CPUs, row.MemoryBytes = hello.CPUs, hello.MemoryBytes
+	p.noteNode(ctx, node, map[string]any{
+		"state": models.NodeOnline, "engine_version": hello.EngineVersion, "agent_version": hello.AgentVersion,
+		"cpus": hello.CPUs, "memory_bytes": hello.MemoryBytes, "seen_at": now(),
 	})
 }
 
 // Heartbeat implements fleet.Nodes.
-func (p *Platform) Heartbeat(ctx context.Context, node models.ID, _ protocol.Heartbeat) {
-	p.updateNode(ctx, node, func(*models.Node) {})
+func (p *Platform) Heartbeat(ctx context.Context, node models.ID, beat protocol.Heartbeat) {
+	p.noteNode(ctx, node, map[string]any{
+		"cpu_percent": int(beat.CPUPercent), "memory_used_bytes": beat.MemoryUsed, "disk_used_bytes": beat.DiskUsed,
+		"disk_bytes": beat.DiskTotal, "containers": beat.Containers, "seen_at": now(),
+	})
 }
 
 // Offline implements fleet.Nodes.
 func (p *Platform) Offline(ctx context.Context, node models.ID) {
-	p.updateNode(ctx, node, func(row *models.Node) {
-		if row.State == models.NodeOnline {
-			row.State = models.NodeOffline
-		}
-	})
+	row, err := p.Store.Node(ctx, node)
+	if err == nil && row.State == models.NodeOnline {
+		p.noteNode(ctx, node, map[string]any{"state": models.NodeOffline})
+	}
 }
 
-func (p *Platform) updateNode(ctx context.Context, node models.ID, change func(*models.Node)) {
-	err := p.Store.UpdateNode(context.WithoutCancel(ctx), node, func(row *models.Node) error {
-		seen := now()
-		row.SeenAt = &seen
-		change(row)
-		return nil
-	})
+func (p *Platform) noteNode(ctx context.Context, node models.ID, columns map[string]any) {
+	err := p.Store.NoteNode(context.WithoutCancel(ctx), node, columns)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		p.Log.Warn("update node", "node", node, "error", err)
 	}

@@ -40,7 +40,7 @@ func TestTokens(t *testing.T) {
 	expired := time.Now().Add(-time.Minute).UTC()
 	for expires, valid := range map[*time.Time]bool{nil: true, &expired: false} {
 		text := newToken()
-		row := models.Token{ID: models.NewID(), UserID: s.actor.UserID, Name: "t", Hash: hashToken(text), ExpiresAt: expires}
+		row := models.Token{ID: models.NewID(), UserID: s.actor.UserID, Name: "t", Hash: hashToken(text), Scopes: models.AllScopes(), ExpiresAt: expires}
 		require.NoError(t, s.Store.CreateToken(t.Context(), &row))
 		_, err := s.ActorByToken(t.Context(), text)
 		require.Equal(t, valid, err == nil)

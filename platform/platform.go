@@ -72,6 +72,7 @@ type Platform struct {
 
 	lanes    *lanes
 	failures failures
+	news     bell            // rings after audit facts
 	ctx      context.Context // ends when the platform stops
 	cancel   context.CancelCauseFunc
 }
@@ -127,20 +128,3 @@ func (p *Platform) stopping(err error) bool {
 
 // now is the time as both database engines keep it.
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
-
-// record appends an audit fact; that it could not be written is logged, and
-// does not undo what was done.
-func (p *Platform) record(ctx context.Context, actor models.Actor, app *models.App, kind, detail string) {
-	event := models.Event{
-		ID: models.NewID(), Actor: actor.Name, Via: actor.Via, Kind: kind, Detail: detail, CreatedAt: now(),
-	}
-	if actor.UserID != (models.ID{}) {
-		event.ActorID = &actor.UserID
-	}
-	if app != nil {
-		event.AppID = &app.ID
-	}
-	if err := p.Store.AppendEvent(context.WithoutCancel(ctx), &event); err != nil {
-		p.Log.Error("audit event lost", "kind", kind, "error", err)
-	}
-}

@@ -45,7 +45,7 @@ func (p *Platform) Promote(ctx context.Context, actor models.Actor, promotion Pr
 		if err := p.rollOut(ctx, to, release, log); err != nil {
 			return err
 		}
-		p.record(ctx, actor, &to, "release.promote", release.Description)
+		p.record(ctx, actor, fact{kind: "release.promote", detail: release.Description, app: &to})
 		return nil
 	})
 	return release, err

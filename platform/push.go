@@ -9,6 +9,7 @@ import (
 
 	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
 	"github.com/skypanel/sky/platform/logs"
 )
 
@@ -90,7 +91,7 @@ func (p *Platform) adoptBranch(ctx context.Context, push *models.Push, options p
 	if branch == "" || branch == push.App.DeployBranch {
 		return nil
 	}
-	app, err := p.ChangeApp(ctx, push.Actor, push.App.Name, AppSettings{DeployBranch: &branch})
+	app, err := p.ChangeApp(ctx, push.Actor, push.App.Name, "", AppSettings{DeployBranch: &branch})
 	if err != nil {
 		return err
 	}
@@ -190,13 +191,14 @@ func (p *Platform) submit(ctx context.Context, push *models.Push, deploy *models
 	for _, update := range carried {
 		build.Updates = append(build.Updates, *update)
 	}
-	if err := p.Store.CreateBuild(ctx, &build); err != nil {
+	what := fact{kind: "push", detail: short(build.Commit), app: &push.App}
+	err = p.commit(ctx, push.Actor, what, func(tx *store.Store) error { return tx.CreateBuild(ctx, &build) })
+	if err != nil {
 		return models.Build{}, nil, err
 	}
 	if err := p.Repositories.Keep(ctx, build.AppID, keepName(build), build.Commit); err != nil {
 		return models.Build{}, nil, fmt.Errorf("keep the pushed commit: %w", err)
 	}
-	p.record(ctx, push.Actor, &push.App, "push", short(build.Commit))
 	return build, p.enqueue(build), nil
 }
 

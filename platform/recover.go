@@ -86,7 +86,7 @@ func (p *Platform) interruptedDeployment(ctx context.Context, deployment models.
 // alignRefs makes every deploy branch say what is live: a process that died
 // between the switch and the ref could not.
 func (p *Platform) alignRefs(ctx context.Context) error {
-	apps, err := p.Store.Apps(ctx, nil)
+	apps, err := p.Store.AllApps(ctx)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func TestAStoredBranchThatBecomesTheDeployBranchKeepsItsCommits(t *testing.T) {
 	s.Receive(t.Context(), &models.Push{App: s.live(t), Actor: s.actor, Updates: []*models.RefUpdate{side}, Out: &terminal{}})
 	require.NoError(t, side.Err)
 	branch := "side"
-	_, err := s.ChangeApp(t.Context(), s.actor, "shop", AppSettings{DeployBranch: &branch})
+	_, err := s.ChangeApp(t.Context(), s.actor, "shop", "", AppSettings{DeployBranch: &branch})
 	require.NoError(t, err)
 
 	require.NoError(t, s.alignRefs(t.Context()))

@@ -136,7 +136,7 @@ func (p *Platform) rollback(ctx context.Context, actor models.Actor, id models.I
 	if err := p.rollOut(ctx, app, release, log); err != nil {
 		return models.Release{}, err
 	}
-	p.record(ctx, actor, &app, "release.rollback", old.Name())
+	p.record(ctx, actor, fact{kind: "release.rollback", detail: old.Name(), app: &app})
 	if err := p.replaceConfig(ctx, app.ID, config); err != nil {
 		return models.Release{}, err
 	}

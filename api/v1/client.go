@@ -51,14 +51,14 @@ func (c *Client) RemoveKey(ctx context.Context, name string) error {
 	return err
 }
 
-// Apps lists your apps.
-func (c *Client) Apps(ctx context.Context) ([]App, error) {
-	return call[[]App](ctx, c, http.MethodGet, customer+"/applications", nil)
+// Apps lists your apps; an empty organisation is all of yours.
+func (c *Client) Apps(ctx context.Context, organisation string) ([]App, error) {
+	return list[App](ctx, c, customer+"/applications?organisation="+url.QueryEscape(organisation))
 }
 
 // CreateApp makes an app.
-func (c *Client) CreateApp(ctx context.Context, name string) (App, error) {
-	return call[App](ctx, c, http.MethodPost, customer+"/applications", NewApp{Name: name})
+func (c *Client) CreateApp(ctx context.Context, app NewApp) (App, error) {
+	return call[App](ctx, c, http.MethodPost, customer+"/applications", app)
 }
 
 // App returns one app.
@@ -168,6 +168,21 @@ func appPath(app string) string { return customer + "/applications/" + url.PathE
 
 func buildPath(app string, number int) string {
 	return appPath(app) + "/builds/" + strconv.Itoa(number)
+}
+
+// list reads every page of a list. Path has a query already.
+func list[T any](ctx context.Context, c *Client, path string) ([]T, error) {
+	items := []T{}
+	for cursor := ""; ; {
+		page, err := call[Page[T]](ctx, c, http.MethodGet, path+"&limit=200&cursor="+url.QueryEscape(cursor), nil)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, page.Items...)
+		if cursor = page.Next; cursor == "" {
+			return items, nil
+		}
+	}
 }
 
 // call sends one request and decodes its answer.

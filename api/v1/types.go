@@ -2,6 +2,12 @@ package v1
 
 import "time"
 
+// Page is one page of a list.
+type Page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty" doc:"Pass it as cursor for the next page; absent on the last"`
+}
+
 // Identity is who a token belongs to.
 type Identity struct {
 	Name  string `json:"name" example:"admin"`
@@ -27,7 +33,10 @@ type NewKey struct {
 type App struct {
 	ID           string         `json:"id"`
 	Name         string         `json:"name" example:"shop"`
-	State        string         `json:"state" enum:"pending,building,running,degraded,stopped,failed"`
+	Organisation string         `json:"organisation" example:"acme"`
+	Plan         string         `json:"plan" example:"basic"`
+	Region       string         `json:"region" doc:"Where its instances run; empty is anywhere"`
+	State        string         `json:"state" enum:"pending,building,running,degraded,stopped,failed,suspended"`
 	URL          string         `json:"url"`
 	GitURL       string         `json:"git_url" doc:"Where to push"`
 	DeployBranch string         `json:"deploy_branch" example:"main"`
@@ -43,7 +52,10 @@ type App struct {
 
 // NewApp is an application to create.
 type NewApp struct {
-	Name string `json:"name" doc:"1 to 40 lower-case letters, digits and dashes, beginning with a letter" example:"shop"`
+	Name         string `json:"name" doc:"1 to 40 lower-case letters, digits and dashes, beginning with a letter" example:"shop"`
+	Organisation string `json:"organisation,omitempty" maxLength:"40" doc:"Who it belongs to; by default your own organisation"`
+	Plan         string `json:"plan,omitempty" maxLength:"40" doc:"By default the platform's default plan"`
+	Region       string `json:"region,omitempty" maxLength:"40" doc:"Where its instances run; by default anywhere"`
 }
 
 // AppChange holds the settings to change; what is left out stays. Settings of

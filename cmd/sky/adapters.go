@@ -12,13 +12,15 @@ import (
 	"github.com/skypanel/sky/rollout"
 )
 
-// receiver lets the git doors call the platform. Reading and writing ask for
-// the same: whoever sees an app may do both.
+// receiver lets the git doors call the platform.
 type receiver struct{ *platform.Platform }
 
 // Authorize implements gitserver.Receiver.
-func (r receiver) Authorize(ctx context.Context, actor models.Actor, app string, _ gitserver.Access) (models.App, error) {
-	return r.App(ctx, actor, app)
+func (r receiver) Authorize(ctx context.Context, actor models.Actor, app string, access gitserver.Access) (models.App, error) {
+	if access == gitserver.Write {
+		return r.App(ctx, actor, models.AppDeploy, app)
+	}
+	return r.App(ctx, actor, models.AppRead, app)
 }
 
 // repositories lets the platform open a commit's files.

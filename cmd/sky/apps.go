@@ -20,14 +20,16 @@ func (c *cli) appsCommand() *cobra.Command {
 }
 
 func (c *cli) appsCreate() *cobra.Command {
-	return &cobra.Command{
+	wanted := v1.NewApp{}
+	command := &cobra.Command{
 		Use: "create NAME", Short: "Create an app, and the remote sky in this checkout", Args: cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
 			client, err := c.client()
 			if err != nil {
 				return err
 			}
-			app, err := client.CreateApp(command.Context(), args[0])
+			wanted.Name = args[0]
+			app, err := client.CreateApp(command.Context(), wanted)
 			if err != nil {
 				return err
 			}
@@ -37,6 +39,10 @@ func (c *cli) appsCreate() *cobra.Command {
 			})
 		},
 	}
+	c.orgFlag(command, &wanted.Organisation, "the organisation that it belongs to; by default your own")
+	command.Flags().StringVar(&wanted.Plan, "plan", "", "its plan; by default the platform's default")
+	command.Flags().StringVar(&wanted.Region, "region", "", "where its instances run; by default anywhere")
+	return command
 }
 
 // addRemote adds the remote sky to the checkout, if this is one and has none.
@@ -57,14 +63,15 @@ func addRemote(ctx context.Context, address string) string {
 }
 
 func (c *cli) appsList() *cobra.Command {
-	return &cobra.Command{
+	organisation := ""
+	command := &cobra.Command{
 		Use: "list", Short: "List apps", Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
 			client, err := c.client()
 			if err != nil {
 				return err
 			}
-			apps, err := client.Apps(command.Context())
+			apps, err := client.Apps(command.Context(), organisation)
 			if err != nil {
 				return err
 			}
@@ -77,6 +84,8 @@ func (c *cli) appsList() *cobra.Command {
 			})
 		},
 	}
+	c.orgFlag(command, &organisation, "only this organisation's")
+	return command
 }
 
 func (c *cli) appsInfo() *cobra.Command {
@@ -89,7 +98,7 @@ func (c *cli) appsInfo() *cobra.Command {
 			}
 			return c.show(app, func() {
 				c.table("NAME\t"+app.Name, [][]string{
-					{"STATE", app.State}, {"URL", app.URL}, {"GIT", app.GitURL}, {"BRANCH", app.DeployBranch},
+					{"ORGANISATION", app.Organisation}, {"PLAN", app.Plan}, {"STATE", app.State}, {"URL", app.URL}, {"GIT", app.GitURL}, {"BRANCH", app.DeployBranch},
 					{"RELEASE", app.Release}, {"COMMIT", app.Commit}, {"RUNS", counts(app.Formation)},
 					{"health-path", app.HealthPath}, {"buildpack", app.Buildpack},
 					{"writable-root", strconv.FormatBool(app.WritableRoot)}, {"root-user", strconv.FormatBool(app.RootUser)},

@@ -99,6 +99,11 @@ func (c *cli) appFlag(command *cobra.Command) *cobra.Command {
 	return command
 }
 
+// orgFlag adds --org, which SKY_ORG stands in for.
+func (c *cli) orgFlag(command *cobra.Command, to *string, usage string) {
+	command.Flags().StringVar(to, "org", "", usage)
+}
+
 // appName returns the app that -a names, or that the checkout's remote pushes
 // to.
 func (c *cli) appName(ctx context.Context) (string, error) {

@@ -241,7 +241,7 @@ func (c *controlPlane) prepare(ctx context.Context) error {
 	if err := c.platform.EnsureAdmin(ctx, platform.TokenFile(c.config.dataDir)); err != nil {
 		return err
 	}
-	if err := c.platform.SeedRuntimes(ctx); err != nil {
+	if _, err := c.platform.Seed(ctx); err != nil {
 		return err
 	}
 	return c.platform.Start(ctx)

@@ -66,7 +66,7 @@ func appsOf(dataDir string) []string {
 		return nil
 	}
 	defer func() { _ = s.Close() }()
-	apps, err := s.Apps(context.Background(), nil)
+	apps, err := s.AllApps(context.Background())
 	if err != nil {
 		return nil
 	}

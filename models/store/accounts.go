@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/skypanel/sky/models"
 )
@@ -15,6 +17,41 @@ func (s *Store) CreateUser(ctx context.Context, user *models.User) error {
 // User returns the User with this id.
 func (s *Store) User(ctx context.Context, id models.ID) (models.User, error) {
 	return first[models.User](s.reader(ctx).Where("id = ?", id), "user")
+}
+
+// UserByLogin returns the User with this name or e-mail address.
+func (s *Store) UserByLogin(ctx context.Context, login string) (models.User, error) {
+	return first[models.User](s.reader(ctx).Where("name = ? OR email = ?", login, strings.ToLower(login)), "user")
+}
+
+// UsersByID returns the Users with these ids.
+func (s *Store) UsersByID(ctx context.Context, ids []models.ID) (map[models.ID]models.User, error) {
+	rows, err := all[models.User](s.reader(ctx).Where("id IN ?", ids), "users")
+	return byID(rows, func(row models.User) models.ID { return row.ID }), err
+}
+
+// UserFilter narrows a list of Users.
+type UserFilter struct {
+	Admin, Disabled *bool
+	Search          string
+}
+
+// Users returns a page of Users.
+func (s *Store) Users(ctx context.Context, filter UserFilter, ask models.PageRequest) (models.Page[models.User], error) {
+	query := containing(s.reader(ctx), filter.Search, "name", "email")
+	if filter.Admin != nil {
+		query = query.Where("admin = ?", *filter.Admin)
+	}
+	if filter.Disabled != nil {
+		query = query.Where("disabled = ?", *filter.Disabled)
+	}
+	return page[models.User](query, ask, "users", "name", "created_at")
+}
+
+// UpdateUser reads the User for update, lets change edit it and writes it back,
+// in one transaction.
+func (s *Store) UpdateUser(ctx context.Context, id models.ID, change func(*models.User) error) (models.User, error) {
+	return update(ctx, s, id, "user", change)
 }
 
 // HasUsers reports whether anybody exists yet.
@@ -69,7 +106,40 @@ func (s *Store) AppendEvent(ctx context.Context, event *models.Event) error {
 	return s.create(ctx, event, "event")
 }
 
-// Events returns the App's newest Events, newest first.
-func (s *Store) Events(ctx context.Context, app models.ID, limit int) ([]models.Event, error) {
-	return all[models.Event](s.reader(ctx).Where("app_id = ?", app).Order("id DESC").Limit(limit), "events")
+// EventFilter narrows a list of Events.
+type EventFilter struct {
+	Organisation *models.ID
+	App          *models.ID
+	Actor        string
+	Kind         string // a kind, or the part of it before the dot
+	Search       string
+	After        *models.ID // only those that came later than this one
+	Since, Until *time.Time
+}
+
+// Events returns a page of Events, by default the newest first.
+func (s *Store) Events(ctx context.Context, filter EventFilter, ask models.PageRequest) (models.Page[models.Event], error) {
+	query := containing(s.reader(ctx), filter.Search, "detail", "kind", "actor")
+	if filter.Organisation != nil {
+		query = query.Where("organisation_id = ?", *filter.Organisation)
+	}
+	if filter.App != nil {
+		query = query.Where("app_id = ?", *filter.App)
+	}
+	if filter.Actor != "" {
+		query = query.Where("actor = ?", filter.Actor)
+	}
+	if filter.Kind != "" {
+		query = query.Where("(kind = ? OR kind LIKE ?)", filter.Kind, strings.ReplaceAll(filter.Kind, "%", "")+".%")
+	}
+	if filter.After != nil {
+		query = query.Where("id > ?", *filter.After)
+	}
+	if filter.Since != nil {
+		query = query.Where("created_at >= ?", *filter.Since)
+	}
+	if filter.Until != nil {
+		query = query.Where("created_at < ?", *filter.Until)
+	}
+	return page[models.Event](query, ask, "events", "-id")
 }

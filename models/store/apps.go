@@ -22,37 +22,56 @@ func (s *Store) AppByName(ctx context.Context, name string) (models.App, error) 
 	return first[models.App](s.reader(ctx).Where("name = ?", name), "app")
 }
 
-// Apps returns all Apps by name; a non-nil owner keeps only the owner's.
-func (s *Store) Apps(ctx context.Context, owner *models.ID) ([]models.App, error) {
-	query := s.reader(ctx).Order("name")
-	if owner != nil {
-		query = query.Where("owner_id = ?", *owner)
+// AllApps returns every App by name.
+func (s *Store) AllApps(ctx context.Context) ([]models.App, error) {
+	return all[models.App](s.reader(ctx).Order("name"), "apps")
+}
+
+// AppFilter narrows a list of Apps.
+type AppFilter struct {
+	Organisation *models.ID
+	Member       *models.ID // only those of Organisations that this User is a member of
+	Search       string
+	Plan         *models.ID
+}
+
+// Apps returns a page of Apps.
+func (s *Store) Apps(ctx context.Context, filter AppFilter, ask models.PageRequest) (models.Page[models.App], error) {
+	query := containing(s.reader(ctx), filter.Search, "name")
+	if filter.Organisation != nil {
+		query = query.Where("organisation_id = ?", *filter.Organisation)
 	}
-	return all[models.App](query, "apps")
+	if filter.Member != nil {
+		query = query.Where("organisation_id IN (?)", s.reader(ctx).Model(&models.Membership{}).
+			Select("organisation_id").Where("user_id = ? AND role <> ?", *filter.Member, models.RoleBilling))
+	}
+	if filter.Plan != nil {
+		query = query.Where("plan_id = ?", *filter.Plan)
+	}
+	return page[models.App](query, ask, "apps", "name", "created_at", "updated_at")
+}
+
+// AppsOf returns all Apps of an Organisation by name.
+func (s *Store) AppsOf(ctx context.Context, organisation models.ID) ([]models.App, error) {
+	return all[models.App](s.reader(ctx).Where("organisation_id = ?", organisation).Order("name"), "apps")
+}
+
+// CountApps counts the Organisation's Apps.
+func (s *Store) CountApps(ctx context.Context, organisation models.ID) (int64, error) {
+	return count(s.reader(ctx).Model(&models.App{}).Where("organisation_id = ?", organisation), "apps")
 }
 
 // UpdateApp reads the App for update, lets change edit it and writes it back,
 // in one transaction. It returns the App as written.
 func (s *Store) UpdateApp(ctx context.Context, id models.ID, change func(*models.App) error) (models.App, error) {
-	var app models.App
-	err := s.Transact(ctx, func(tx *Store) error {
-		var err error
-		if app, err = first[models.App](forUpdate(tx.writer(ctx)).Where("id = ?", id), "app"); err != nil {
-			return err
-		}
-		if err := change(&app); err != nil {
-			return err
-		}
-		return tx.save(ctx, &app, "app "+app.Name)
-	})
-	return app, err
+	return update(ctx, s, id, "app", change)
 }
 
 // DeleteApp removes the App and all rows that hang on it but its Events.
 func (s *Store) DeleteApp(ctx context.Context, id models.ID) error {
 	return s.Transact(ctx, func(tx *Store) error {
 		for _, row := range []any{
-			&models.Instance{}, &models.Deployment{}, &models.Release{}, &models.Build{}, &models.EnvVar{},
+			&models.Instance{}, &models.Deployment{}, &models.Release{}, &models.Build{}, &models.EnvVar{}, &models.Domain{},
 		} {
 			if err := tx.writer(ctx).Where("app_id = ?", id).Delete(row).Error; err != nil {
 				return fmt.Errorf("delete what hangs on the app: %w", err)
@@ -93,15 +112,14 @@ func (s *Store) ChangeEnv(ctx context.Context, app models.ID, set []models.EnvVa
 // HasSealed reports whether the database holds anything that was sealed with
 // the master key.
 func (s *Store) HasSealed(ctx context.Context) (bool, error) {
-	var count int64
-	if err := s.reader(ctx).Model(&models.Release{}).Limit(1).Count(&count).Error; err != nil {
-		return false, fmt.Errorf("count releases: %w", err)
+	sealed := map[any]string{
+		&models.Release{}: "config IS NOT NULL", &models.EnvVar{}: "value IS NOT NULL", &models.User{}: "totp_secret IS NOT NULL",
 	}
-	if count > 0 {
-		return true, nil
+	for table, condition := range sealed {
+		rows, err := count(s.reader(ctx).Model(table).Where(condition).Limit(1), "sealed values")
+		if err != nil || rows > 0 {
+			return rows > 0, err
+		}
 	}
-	if err := s.reader(ctx).Model(&models.EnvVar{}).Limit(1).Count(&count).Error; err != nil {
-		return false, fmt.Errorf("count environment: %w", err)
-	}
-	return count > 0, nil
+	return false, nil
 }

@@ -36,17 +36,17 @@ func (s *Store) Nodes(ctx context.Context) ([]models.Node, error) {
 
 // UpdateNode reads the Node for update, lets change edit it and writes it back,
 // in one transaction.
-func (s *Store) UpdateNode(ctx context.Context, id models.ID, change func(*models.Node) error) error {
-	return s.Transact(ctx, func(tx *Store) error {
-		node, err := first[models.Node](forUpdate(tx.writer(ctx)).Where("id = ?", id), "node")
-		if err != nil {
-			return err
-		}
-		if err := change(&node); err != nil {
-			return err
-		}
-		return tx.save(ctx, &node, "node "+node.Name)
-	})
+func (s *Store) UpdateNode(ctx context.Context, id models.ID, change func(*models.Node) error) (models.Node, error) {
+	return update(ctx, s, id, "node", change)
+}
+
+// NoteNode writes columns of the Node that say how it is, without making it
+// another version of what an admin edits.
+func (s *Store) NoteNode(ctx context.Context, id models.ID, columns map[string]any) error {
+	if err := s.writer(ctx).Model(&models.Node{}).Where("id = ?", id).UpdateColumns(columns).Error; err != nil {
+		return fmt.Errorf("note how the node is: %w", err)
+	}
+	return nil
 }
 
 // NextGeneration counts a new Assignment for the Node and returns its number.
@@ -86,6 +86,11 @@ func (s *Store) Instances(ctx context.Context, app models.ID) ([]models.Instance
 	return all[models.Instance](s.reader(ctx).Where("app_id = ?", app).Order("id"), "instances")
 }
 
+// InstancesOf returns the wanted Instances of the Apps, oldest first.
+func (s *Store) InstancesOf(ctx context.Context, apps []models.ID) ([]models.Instance, error) {
+	return all[models.Instance](s.reader(ctx).Where("app_id IN ?", apps).Order("id"), "instances")
+}
+
 // InstancesOnNode returns the Instances that the Node is to run.
 func (s *Store) InstancesOnNode(ctx context.Context, node models.ID) ([]models.Instance, error) {
 	return all[models.Instance](s.reader(ctx).Where("node_id = ?", node).Order("id"), "instances")
@@ -97,11 +102,7 @@ func (s *Store) ReleasesByID(ctx context.Context, ids []models.ID) (map[models.I
 	if err != nil {
 		return nil, err
 	}
-	byID := make(map[models.ID]models.Release, len(rows))
-	for _, row := range rows {
-		byID[row.ID] = row
-	}
-	return byID, nil
+	return byID(rows, func(row models.Release) models.ID { return row.ID }), nil
 }
 
 // WasReleased reports whether the App has a Release of this commit.
@@ -111,14 +112,4 @@ func (s *Store) WasReleased(ctx context.Context, app models.ID, commit string) (
 		return false, fmt.Errorf("look for a release of %s: %w", commit, err)
 	}
 	return count > 0, nil
-}
-
-// Runtimes returns all Runtimes by type and version.
-func (s *Store) Runtimes(ctx context.Context) ([]models.Runtime, error) {
-	return all[models.Runtime](s.reader(ctx).Order("type, version"), "runtimes")
-}
-
-// CreateRuntime inserts runtime; a type and version that exist are a Conflict.
-func (s *Store) CreateRuntime(ctx context.Context, runtime *models.Runtime) error {
-	return s.create(ctx, runtime, "runtime "+runtime.Type+" "+runtime.Version)
 }

@@ -38,11 +38,18 @@ func user(t *testing.T, s *store.Store) models.User {
 	return u
 }
 
+func organisation(t *testing.T, s *store.Store, owner models.User) models.Organisation {
+	t.Helper()
+	o := models.Organisation{ID: models.NewID(), Name: "org-" + models.NewID().String()}
+	require.NoError(t, s.CreateOrganisation(t.Context(), &o, owner.ID))
+	return o
+}
+
 func app(t *testing.T, s *store.Store) models.App {
 	t.Helper()
-	id := models.NewID()
+	id, owner := models.NewID(), user(t, s)
 	a := models.App{
-		ID: id, Name: "app-" + id.String(), OwnerID: user(t, s).ID, DeployBranch: "main",
+		ID: id, Name: "app-" + id.String(), CreatorID: owner.ID, OrganisationID: organisation(t, s, owner).ID, DeployBranch: "main",
 		Formation: models.Formation{"web": 1},
 	}
 	require.NoError(t, s.CreateApp(t.Context(), &a))
@@ -128,9 +135,9 @@ func TestDeleteAppLeavesNothingButEvents(t *testing.T) {
 		left, err := s.InstancesOnNode(ctx, node.ID)
 		require.NoError(t, err)
 		require.Empty(t, left)
-		events, err := s.Events(ctx, a.ID, 10)
+		events, err := s.Events(ctx, store.EventFilter{App: &a.ID}, models.PageRequest{})
 		require.NoError(t, err)
-		require.Len(t, events, 1)
+		require.Len(t, events.Items, 1)
 	})
 }
 

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	v1 "github.com/skypanel/sky/api/v1"
 )
 
 // App is an application with a working copy to push from.
@@ -27,7 +29,7 @@ func (l *Lab) NewApp(ctx context.Context, name, example string) (*App, error) {
 	if err := os.CopyFS(app.Work, os.DirFS(example)); err != nil {
 		return nil, fmt.Errorf("copy %s: %w", example, err)
 	}
-	made, err := l.Client.CreateApp(ctx, name)
+	made, err := l.Client.CreateApp(ctx, v1.NewApp{Name: name})
 	if err != nil {
 		return nil, err
 	}

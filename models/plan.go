@@ -1,0 +1,60 @@
+package models
+
+import "time"
+
+// Plan is what an Instance of an App gets, and what it costs.
+type Plan struct {
+	ID           ID `gorm:"primaryKey"`
+	Name         string
+	Description  string
+	CPUMillis    int64 // thousandths of a CPU
+	MemoryBytes  int64
+	StorageBytes int64
+	Pids         int64
+	// MaxInstances bounds the Instances of one App.
+	MaxInstances int
+	// PriceHour is what each running Instance costs in an hour; PriceMonth is what
+	// the price list says.
+	PriceMonth Money `gorm:"column:price_month_micros"`
+	PriceHour  Money `gorm:"column:price_hour_micros"`
+	Position   int   // in the price list
+	// Active plans can be chosen; Apps keep one that no longer is.
+	Active    bool
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// TableName implements gorm's Tabler.
+func (Plan) TableName() string { return "paas_plans" }
+
+// PlanRuntime allows Apps of a Plan a Runtime.
+type PlanRuntime struct {
+	PlanID    ID `gorm:"primaryKey"`
+	RuntimeID ID `gorm:"primaryKey"`
+}
+
+// TableName implements gorm's Tabler.
+func (PlanRuntime) TableName() string { return "paas_plan_runtimes" }
+
+// Runtime is an admin's row: a language version and the images that build and
+// run it.
+type Runtime struct {
+	ID      ID     `gorm:"primaryKey"`
+	Type    string // "node", "go", "python", "php", "ruby", "static", "docker"
+	Version string
+	// BuildImage and RunImage are references that the engine can pull; empty for
+	// "docker", whose images the repository names itself.
+	BuildImage string
+	RunImage   string
+	// BuildCommand and StartCommand stand in where neither the repository nor
+	// the buildpack's detection names one.
+	BuildCommand string
+	StartCommand string
+	Default      bool `gorm:"column:is_default"`
+	Active       bool
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+}
+
+// TableName implements gorm's Tabler.
+func (Runtime) TableName() string { return "paas_runtimes" }

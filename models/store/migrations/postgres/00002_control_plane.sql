@@ -1,0 +1,303 @@
+-- +goose Up
+CREATE TABLE paas_organisations (
+  id UUID PRIMARY KEY,
+  name TEXT NOT NULL,
+  title TEXT NOT NULL DEFAULT '',
+  suspended BOOLEAN NOT NULL DEFAULT FALSE,
+  suspended_reason TEXT NOT NULL DEFAULT '',
+  created_at TIMESTAMPTZ NOT NULL,
+  updated_at TIMESTAMPTZ NOT NULL,
+  deleted_at TIMESTAMPTZ
+);
+CREATE UNIQUE INDEX paas_organisations_name ON paas_organisations (name) WHERE deleted_at IS NULL;
+
+CREATE TABLE paas_memberships (
+  id UUID PRIMARY KEY,
+  organisation_id UUID NOT NULL REFERENCES paas_organisations(id) ON DELETE CASCADE,
+  user_id UUID NOT NULL REFERENCES paas_users(id) ON DELETE CASCADE,
+  role TEXT NOT NULL CHECK (role IN ('owner','admin','developer','viewer','billing')),
+  created_at TIMESTAMPTZ NOT NULL,
+  updated_at TIMESTAMPTZ NOT NULL,
+  UNIQUE (organisation_id, user_id)
+);
+CREATE INDEX paas_memberships_user ON paas_memberships (user_id);
+
+CREATE TABLE paas_invitations (
+  id UUID PRIMARY KEY,
+  organisation_id UUID NOT NULL REFERENCES paas_organisations(id) ON DELETE CASCADE,
+  email TEXT NOT NULL,
+  role TEXT NOT NULL CHECK (role IN ('owner','admin','developer','viewer','billing')),
+  hash BYTEA NOT NULL UNIQUE,
+  inviter_id UUID NOT NULL REFERENCES paas_users(id) ON DELETE CASCADE,
+  expires_at TIMESTAMPTZ NOT NULL,
+  created_at TIMESTAMPTZ NOT NULL,
+  UNIQUE (organisation_id, email)
+);
+
+ALTER TABLE paas_users ADD COLUMN email TEXT;
+ALTER TABLE paas_users ADD COLUMN password_hash TEXT NOT NULL DEFAULT '';
+ALTER TABLE paas_users ADD COLUMN totp_secret BYTEA;
+ALTER TABLE paas_users ADD COLUMN totp_enabled BOOLEAN NOT NULL DEFAULT FALSE;
+ALTER TABLE paas_users ADD COLUMN totp_step BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE paas_users ADD COLUMN recovery_hashes TEXT;
+ALTER TABLE paas_users ADD COLUMN disabled BOOLEAN NOT NULL DEFAULT FALSE;
+ALTER TABLE paas_users ADD COLUMN updated_at TIMESTAMPTZ NOT NULL DEFAULT '1970-01-01 00:00:00+00:00';
+UPDATE paas_users SET updated_at = created_at;
+CREATE UNIQUE INDEX paas_users_email ON paas_users (email) WHERE email IS NOT NULL;
+
+CREATE TABLE paas_sessions (
+  id UUID PRIMARY KEY,
+  user_id UUID NOT NULL REFERENCES paas_users(id) ON DELETE CASCADE,
+  hash BYTEA NOT NULL UNIQUE,
+  client TEXT NOT NULL DEFAULT '',
+  address TEXT NOT NULL DEFAULT '',
+  expires_at TIMESTAMPTZ NOT NULL,
+  seen_at TIMESTAMPTZ NOT NULL,
+  created_at TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX paas_sessions_user ON paas_sessions (user_id);
+
+CREATE TABLE paas_one_time_tokens (
+  id UUID PRIMARY KEY,
+  user_id UUID NOT NULL REFERENCES paas_users(id) ON DELETE CASCADE,
+  purpose TEXT NOT NULL CHECK (purpose IN ('setup','password')),
+  hash BYTEA NOT NULL UNIQUE,
+  used_at TIMESTAMPTZ,
+  expires_at TIMESTAMPTZ NOT NULL,
+  created_at TIMESTAMPTZ NOT NULL
+);
+
+ALTER TABLE paas_tokens ADD COLUMN scopes TEXT NOT NULL DEFAULT '["admin"]';
+ALTER TABLE paas_tokens ADD COLUMN organisation_id UUID REFERENCES paas_organisations(id) ON DELETE CASCADE;
+ALTER TABLE paas_tokens ADD COLUMN used_at TIMESTAMPTZ;
+CREATE INDEX paas_tokens_user ON paas_tokens (user_id);
+
+-- Everybody who owned apps gets an organisation of the same name that does.
+INSERT INTO paas_organisations (id, name, created_at, updated_at)
+  SELECT id, name, created_at, created_at FROM paas_users;
+INSERT INTO paas_memberships (id, organisation_id, user_id, role, created_at, updated_at)
+  SELECT id, id, id, 'owner', created_at, created_at FROM paas_users;
+
+CREATE TABLE paas_plans (
+  id UUID PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  description TEXT NOT NULL DEFAULT '',
+  cpu_millis BIGINT NOT NULL CHECK (cpu_millis > 0),
+  memory_bytes BIGINT NOT NULL CHECK (memory_bytes > 0),
+  storage_bytes BIGINT NOT NULL CHECK (storage_bytes > 0),
+  pids BIGINT NOT NULL CHECK (pids > 0),
+  max_instances BIGINT NOT NULL CHECK (max_instances > 0),
+  price_month_micros BIGINT NOT NULL CHECK (price_month_micros >= 0),
+  price_hour_micros BIGINT NOT NULL CHECK (price_hour_micros >= 0),
+  position BIGINT NOT NULL DEFAULT 0,
+  active BOOLEAN NOT NULL DEFAULT TRUE,
+  created_at TIMESTAMPTZ NOT NULL,
+  updated_at TIMESTAMPTZ NOT NULL
+);
+
+ALTER TABLE paas_runtimes ADD COLUMN build_command TEXT NOT NULL DEFAULT '';
+ALTER TABLE paas_runtimes ADD COLUMN start_command TEXT NOT NULL DEFAULT '';
+ALTER TABLE paas_runtimes ADD COLUMN updated_at TIMESTAMPTZ NOT NULL DEFAULT '1970-01-01 00:00:00+00:00';
+UPDATE paas_runtimes SET updated_at = created_at;
+
+CREATE TABLE paas_plan_runtimes (
+  plan_id UUID NOT NULL REFERENCES paas_plans(id) ON DELETE CASCADE,
+  runtime_id UUID NOT NULL REFERENCES paas_runtimes(id) ON DELETE CASCADE,
+  PRIMARY KEY (plan_id, runtime_id)
+);
+
+ALTER TABLE paas_nodes ADD COLUMN region TEXT NOT NULL DEFAULT 'default';
+ALTER TABLE paas_nodes ADD COLUMN cordoned BOOLEAN NOT NULL DEFAULT FALSE;
+ALTER TABLE paas_nodes ADD COLUMN cpu_percent BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE paas_nodes ADD COLUMN memory_used_bytes BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE paas_nodes ADD COLUMN disk_bytes BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE paas_nodes ADD COLUMN disk_used_bytes BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE paas_nodes ADD COLUMN containers BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE paas_nodes ADD COLUMN updated_at TIMESTAMPTZ NOT NULL DEFAULT '1970-01-01 00:00:00+00:00';
+UPDATE paas_nodes SET updated_at = created_at;
+
+ALTER TABLE paas_applications RENAME COLUMN owner_id TO creator_id;
+ALTER TABLE paas_applications ADD COLUMN organisation_id UUID REFERENCES paas_organisations(id);
+ALTER TABLE paas_applications ADD COLUMN plan_id UUID REFERENCES paas_plans(id);
+ALTER TABLE paas_applications ADD COLUMN region TEXT NOT NULL DEFAULT '';
+ALTER TABLE paas_applications ADD COLUMN suspended BOOLEAN NOT NULL DEFAULT FALSE;
+UPDATE paas_applications SET organisation_id = creator_id;
+ALTER TABLE paas_applications ALTER COLUMN organisation_id SET NOT NULL;
+CREATE INDEX paas_applications_organisation ON paas_applications (organisation_id, name);
+CREATE INDEX paas_applications_plan ON paas_applications (plan_id);
+
+ALTER TABLE paas_instances ADD COLUMN plan_id UUID REFERENCES paas_plans(id);
+
+CREATE TABLE paas_domains (
+  id UUID PRIMARY KEY,
+  app_id UUID NOT NULL REFERENCES paas_applications(id) ON DELETE CASCADE,
+  host TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('pending','verified')),
+  challenge TEXT NOT NULL,
+  error TEXT NOT NULL DEFAULT '',
+  checked_at TIMESTAMPTZ,
+  verified_at TIMESTAMPTZ,
+  created_at TIMESTAMPTZ NOT NULL,
+  updated_at TIMESTAMPTZ NOT NULL,
+  UNIQUE (app_id, host)
+);
+CREATE UNIQUE INDEX paas_domains_verified ON paas_domains (host) WHERE state = 'verified';
+
+-- Money is in millionths of the platform's currency.
+CREATE TABLE paas_wallets (
+  organisation_id UUID PRIMARY KEY REFERENCES paas_organisations(id),
+  balance_micros BIGINT NOT NULL DEFAULT 0,
+  sequence BIGINT NOT NULL DEFAULT 0,
+  grace_until TIMESTAMPTZ,
+  low_balance_at TIMESTAMPTZ,
+  spending_alert_micros BIGINT NOT NULL DEFAULT 0,
+  spending_alerted TEXT NOT NULL DEFAULT '',
+  updated_at TIMESTAMPTZ NOT NULL
+);
+INSERT INTO paas_wallets (organisation_id, updated_at) SELECT id, created_at FROM paas_organisations;
+
+CREATE TABLE paas_usage_intervals (
+  id UUID PRIMARY KEY,
+  instance_id UUID NOT NULL UNIQUE,
+  organisation_id UUID NOT NULL REFERENCES paas_organisations(id),
+  app_id UUID NOT NULL,
+  app_name TEXT NOT NULL,
+  process TEXT NOT NULL,
+  plan_name TEXT NOT NULL,
+  price_hour_micros BIGINT NOT NULL CHECK (price_hour_micros >= 0),
+  started_at TIMESTAMPTZ NOT NULL,
+  ended_at TIMESTAMPTZ,
+  billed_until TIMESTAMPTZ NOT NULL
+);
+CREATE INDEX paas_usage_intervals_organisation ON paas_usage_intervals (organisation_id, started_at);
+CREATE INDEX paas_usage_intervals_app ON paas_usage_intervals (app_id);
+CREATE INDEX paas_usage_intervals_open ON paas_usage_intervals (billed_until) WHERE ended_at IS NULL;
+CREATE INDEX paas_usage_intervals_tail ON paas_usage_intervals (billed_until) WHERE ended_at IS NOT NULL AND billed_until < ended_at;
+
+CREATE TABLE paas_billing_records (
+  id UUID PRIMARY KEY,
+  organisation_id UUID NOT NULL REFERENCES paas_organisations(id),
+  interval_id UUID NOT NULL REFERENCES paas_usage_intervals(id),
+  hour TIMESTAMPTZ NOT NULL,
+  used_micros BIGINT NOT NULL,
+  amount_micros BIGINT NOT NULL,
+  created_at TIMESTAMPTZ NOT NULL,
+  UNIQUE (interval_id, hour)
+);
+CREATE INDEX paas_billing_records_organisation ON paas_billing_records (organisation_id, hour);
+
+CREATE TABLE paas_ledger_entries (
+  id UUID PRIMARY KEY,
+  organisation_id UUID NOT NULL REFERENCES paas_organisations(id),
+  sequence BIGINT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('usage','top-up','credit','adjustment')),
+  ref TEXT NOT NULL,
+  amount_micros BIGINT NOT NULL,
+  balance_micros BIGINT NOT NULL,
+  detail TEXT NOT NULL DEFAULT '',
+  actor TEXT NOT NULL DEFAULT '',
+  created_at TIMESTAMPTZ NOT NULL,
+  UNIQUE (kind, ref),
+  UNIQUE (organisation_id, sequence)
+);
+
+-- +goose StatementBegin
+CREATE FUNCTION paas_ledger_is_append_only() RETURNS trigger AS $$
+BEGIN RAISE EXCEPTION 'the ledger is append-only'; END;
+$$ LANGUAGE plpgsql;
+-- +goose StatementEnd
+CREATE TRIGGER paas_ledger_entries_append_only BEFORE UPDATE OR DELETE ON paas_ledger_entries
+  FOR EACH ROW EXECUTE FUNCTION paas_ledger_is_append_only();
+
+CREATE TABLE paas_notifications (
+  id UUID PRIMARY KEY,
+  organisation_id UUID NOT NULL REFERENCES paas_organisations(id) ON DELETE CASCADE,
+  app_id UUID,
+  kind TEXT NOT NULL,
+  ref TEXT NOT NULL,
+  text TEXT NOT NULL,
+  read_at TIMESTAMPTZ,
+  created_at TIMESTAMPTZ NOT NULL,
+  UNIQUE (kind, ref)
+);
+CREATE INDEX paas_notifications_organisation ON paas_notifications (organisation_id, id);
+
+ALTER TABLE paas_events ADD COLUMN organisation_id UUID;
+ALTER TABLE paas_events ADD COLUMN address TEXT NOT NULL DEFAULT '';
+CREATE INDEX paas_events_organisation ON paas_events (organisation_id, id);
+CREATE INDEX paas_events_kind ON paas_events (kind, id);
+
+CREATE TABLE paas_settings (
+  key TEXT PRIMARY KEY,
+  value TEXT NOT NULL,
+  updated_at TIMESTAMPTZ NOT NULL
+);
+
+CREATE TABLE paas_idempotency_keys (
+  id UUID PRIMARY KEY,
+  user_id UUID NOT NULL REFERENCES paas_users(id) ON DELETE CASCADE,
+  key TEXT NOT NULL,
+  request_hash BYTEA NOT NULL,
+  status BIGINT NOT NULL DEFAULT 0,
+  content_type TEXT NOT NULL DEFAULT '',
+  answer BYTEA,
+  expires_at TIMESTAMPTZ NOT NULL,
+  created_at TIMESTAMPTZ NOT NULL,
+  UNIQUE (user_id, key)
+);
+
+CREATE TABLE paas_webhook_deliveries (
+  id UUID PRIMARY KEY,
+  app_id UUID REFERENCES paas_applications(id) ON DELETE SET NULL,
+  provider TEXT NOT NULL,
+  delivery TEXT NOT NULL,
+  event TEXT NOT NULL,
+  body BYTEA NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('received','done','ignored','failed')),
+  outcome TEXT NOT NULL DEFAULT '',
+  created_at TIMESTAMPTZ NOT NULL,
+  finished_at TIMESTAMPTZ,
+  UNIQUE (provider, delivery)
+);
+
+CREATE TABLE paas_tasks (
+  id UUID PRIMARY KEY,
+  kind TEXT NOT NULL,
+  unique_key TEXT,
+  organisation_id UUID REFERENCES paas_organisations(id) ON DELETE CASCADE,
+  payload TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('queued','running','done','failed','cancelled')),
+  attempt BIGINT NOT NULL DEFAULT 0,
+  worker TEXT NOT NULL DEFAULT '',
+  lease_until TIMESTAMPTZ,
+  run_at TIMESTAMPTZ NOT NULL,
+  error TEXT NOT NULL DEFAULT '',
+  created_at TIMESTAMPTZ NOT NULL,
+  updated_at TIMESTAMPTZ NOT NULL
+);
+CREATE UNIQUE INDEX paas_tasks_unique ON paas_tasks (unique_key) WHERE state IN ('queued','running');
+CREATE INDEX paas_tasks_due ON paas_tasks (run_at) WHERE state IN ('queued','running');
+
+CREATE TABLE paas_databases (
+  id UUID PRIMARY KEY,
+  organisation_id UUID NOT NULL REFERENCES paas_organisations(id),
+  name TEXT NOT NULL UNIQUE,
+  engine TEXT NOT NULL,
+  version TEXT NOT NULL,
+  plan_id UUID REFERENCES paas_plans(id),
+  node_id UUID REFERENCES paas_nodes(id),
+  state TEXT NOT NULL,
+  credentials BYTEA,
+  created_at TIMESTAMPTZ NOT NULL,
+  updated_at TIMESTAMPTZ NOT NULL
+);
+
+CREATE TABLE paas_app_databases (
+  id UUID PRIMARY KEY,
+  app_id UUID NOT NULL REFERENCES paas_applications(id) ON DELETE CASCADE,
+  database_id UUID NOT NULL REFERENCES paas_databases(id),
+  prefix TEXT NOT NULL DEFAULT '',
+  created_at TIMESTAMPTZ NOT NULL,
+  UNIQUE (app_id, database_id),
+  UNIQUE (app_id, prefix)
+);

@@ -1,0 +1,153 @@
+package platform
+
+import (
+	"context"
+	"regexp"
+
+	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
+)
+
+// Options are what admins decide while Sky runs. Settings, in contrast, is what
+// the operator decided at its start.
+type Options struct {
+	// Currency is what prices are in, as ISO 4217 names it.
+	Currency string `json:"currency"`
+	// Billing makes Organisations pay from their wallets. Without it, usage is
+	// metered at no price, and nobody is suspended.
+	Billing bool `json:"billing"`
+	// GraceHours is how long an Organisation without funds runs on.
+	GraceHours int `json:"grace_hours"`
+	// LowBalanceHours: an Organisation whose funds last shorter is told so.
+	LowBalanceHours int `json:"low_balance_hours"`
+	// DefaultPlan is what an App gets that asks for none.
+	DefaultPlan string `json:"default_plan"`
+	// CustomImages lets apps bring a Dockerfile or an image of their own, and
+	// admins name images beyond the official ones.
+	CustomImages bool `json:"custom_images"`
+	// VerifyDomains has owners of domains prove that they are.
+	VerifyDomains bool `json:"verify_domains"`
+	// MaxAppsPerOrganisation bounds how many apps one has.
+	MaxAppsPerOrganisation int `json:"max_apps_per_organisation"`
+	// MaxOrganisationsPerUser bounds how many somebody may create.
+	MaxOrganisationsPerUser int `json:"max_organisations_per_user"`
+}
+
+func defaultOptions() Options {
+	return Options{
+		Currency: "EUR", GraceHours: 24, LowBalanceHours: 72, DefaultPlan: defaultPlan, CustomImages: true, VerifyDomains: true,
+		MaxAppsPerOrganisation: 1000, MaxOrganisationsPerUser: 20,
+	}
+}
+
+var currencyPattern = regexp.MustCompile(`^[A-Z]{3}$`)
+
+// optionsSetting is the row that Options are kept in.
+const optionsSetting = "options"
+
+// Options returns what the admins decided; what they did not has its default.
+func (p *Platform) Options(ctx context.Context) (Options, error) {
+	options := defaultOptions()
+	err := p.Store.Setting(ctx, optionsSetting, &options)
+	return options, err
+}
+
+// OptionsChange are the options to change; nil leaves one as it is.
+type OptionsChange struct {
+	Currency                *string
+	Billing                 *bool
+	GraceHours              *int
+	LowBalanceHours         *int
+	DefaultPlan             *string
+	CustomImages            *bool
+	VerifyDomains           *bool
+	MaxAppsPerOrganisation  *int
+	MaxOrganisationsPerUser *int
+}
+
+// ShowOptions returns the options, for an admin.
+func (p *Platform) ShowOptions(ctx context.Context, actor models.Actor) (Options, error) {
+	if err := permitPlatform(actor); err != nil {
+		return Options{}, err
+	}
+	return p.Options(ctx)
+}
+
+// ChangeOptions changes options and returns all of them as they are then.
+func (p *Platform) ChangeOptions(ctx context.Context, actor models.Actor, change OptionsChange) (Options, error) {
+	if err := permitPlatform(actor); err != nil {
+		return Options{}, err
+	}
+	options := defaultOptions()
+	err := p.commit(ctx, actor, fact{kind: "settings.change"}, func(tx *store.Store) error {
+		if err := tx.LockSetting(ctx, optionsSetting, &options); err != nil {
+			return err
+		}
+		if err := change.apply(ctx, tx, &options); err != nil {
+			return err
+		}
+		return tx.PutSetting(ctx, optionsSetting, options)
+	})
+	return options, err
+}
+
+func (c OptionsChange) apply(ctx context.Context, tx *store.Store, options *Options) error {
+	put(&options.Currency, c.Currency)
+	put(&options.Billing, c.Billing)
+	put(&options.GraceHours, c.GraceHours)
+	put(&options.LowBalanceHours, c.LowBalanceHours)
+	put(&options.DefaultPlan, c.DefaultPlan)
+	put(&options.CustomImages, c.CustomImages)
+	put(&options.VerifyDomains, c.VerifyDomains)
+	put(&options.MaxAppsPerOrganisation, c.MaxAppsPerOrganisation)
+	put(&options.MaxOrganisationsPerUser, c.MaxOrganisationsPerUser)
+	if !currencyPattern.MatchString(options.Currency) {
+		return models.Errorf(models.Invalid, "%q is not a currency", options.Currency).WithField("currency").
+			WithRemedy("use its three capital letters, such as EUR")
+	}
+	for field, hours := range map[string]int{"grace_hours": options.GraceHours, "low_balance_hours": options.LowBalanceHours} {
+		if hours < 0 || hours > 24*365 {
+			return models.Errorf(models.Invalid, "%d hours are not allowed", hours).WithField(field).WithRemedy("use 0 to 8760")
+		}
+	}
+	if options.MaxAppsPerOrganisation < 1 || options.MaxOrganisationsPerUser < 0 {
+		return models.Errorf(models.Invalid, "a limit of nothing is not allowed").WithField("max_apps_per_organisation").WithRemedy("use at least 1")
+	}
+	if c.DefaultPlan == nil {
+		return nil
+	}
+	plan, err := tx.PlanByName(ctx, options.DefaultPlan)
+	if models.IsCode(err, models.NotFound) || (err == nil && !plan.Active) {
+		return models.Errorf(models.Invalid, "there is no active plan %q", options.DefaultPlan).WithField("default_plan").
+			WithRemedy("`sky plans list` shows them")
+	}
+	return err
+}
+
+// put writes a value that was given.
+func put[T any](to, given *T) {
+	if given != nil {
+		*to = *given
+	}
+}
+
+// choosePlan returns the id of the named plan, or of the platform's default one
+// when name is empty; nil when there is none yet.
+func (p *Platform) choosePlan(ctx context.Context, name string) (*models.ID, error) {
+	asked := name
+	if name == "" {
+		options, err := p.Options(ctx)
+		if err != nil {
+			return nil, err
+		}
+		name = options.DefaultPlan
+	}
+	plan, err := p.Store.PlanByName(ctx, name)
+	if models.IsCode(err, models.NotFound) && asked == "" {
+		return nil, nil
+	}
+	if models.IsCode(err, models.NotFound) || (err == nil && !plan.Active) {
+		return nil, models.Errorf(models.Invalid, "there is no plan %q", name).WithField("plan").WithRemedy("`sky plans list` shows them")
+	}
+	return &plan.ID, err
+}
