@@ -63,6 +63,14 @@ func sqliteDSN(path string, readOnly bool) string {
 // OpenPostgres connects to the database at dsn and brings its schema up to
 // date; several processes may do so at once.
 func OpenPostgres(ctx context.Context, dsn string) (*Store, error) {
+	dialector, err := postgresDialector(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, enginePostgres, dialector, nil)
+}
+
+func postgresDialector(dsn string) (gorm.Dialector, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return nil, errors.New("the database URL cannot be read") // err would show the password
@@ -70,8 +78,7 @@ func OpenPostgres(ctx context.Context, dsn string) (*Store, error) {
 	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(scanTimesAsUTC))
 	pool.SetMaxOpenConns(postgresMaxOpen)
 	pool.SetMaxIdleConns(postgresMaxOpen)
-	dialector := postgres.New(postgres.Config{Conn: pool})
-	return open(ctx, enginePostgres, dialector, nil)
+	return postgres.New(postgres.Config{Conn: pool}), nil
 }
 
 func scanTimesAsUTC(_ context.Context, conn *pgx.Conn) error {
@@ -101,21 +108,9 @@ func open(ctx context.Context, kind engine, writer, reader gorm.Dialector) (*Sto
 }
 
 func (s *Store) migrate(ctx context.Context) error {
-	pool, err := s.pool()
+	provider, err := s.provider()
 	if err != nil {
 		return err
-	}
-	files, err := fs.Sub(migrations.FS, string(s.engine))
-	if err != nil {
-		return fmt.Errorf("find migrations: %w", err)
-	}
-	dialect, options, err := s.gooseOptions()
-	if err != nil {
-		return err
-	}
-	provider, err := goose.NewProvider(dialect, pool, files, options...)
-	if err != nil {
-		return fmt.Errorf("prepare migrations: %w", err)
 	}
 	if err := refuseNewerSchema(ctx, provider); err != nil {
 		return err
@@ -124,6 +119,27 @@ func (s *Store) migrate(ctx context.Context) error {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	return nil
+}
+
+// provider carries out the engine's migrations.
+func (s *Store) provider() (*goose.Provider, error) {
+	pool, err := s.pool()
+	if err != nil {
+		return nil, err
+	}
+	files, err := fs.Sub(migrations.FS, string(s.engine))
+	if err != nil {
+		return nil, fmt.Errorf("find migrations: %w", err)
+	}
+	dialect, options, err := s.gooseOptions()
+	if err != nil {
+		return nil, err
+	}
+	provider, err := goose.NewProvider(dialect, pool, files, options...)
+	if err != nil {
+		return nil, fmt.Errorf("prepare migrations: %w", err)
+	}
+	return provider, nil
 }
 
 func (s *Store) gooseOptions() (goose.Dialect, []goose.ProviderOption, error) {
