@@ -8,7 +8,7 @@ import (
 	"github.com/skypanel/sky/models"
 )
 
-// What an Instance gets until plans say otherwise.
+// What an Instance gets that started before there were plans.
 const (
 	defaultMemory   = 512 << 20
 	defaultNanoCPUs = 1_000_000_000
@@ -67,15 +67,43 @@ func (p *Platform) assign(ctx context.Context, apps map[models.ID]models.App, in
 			return nil, err
 		}
 	}
+	plans, err := p.plansOf(ctx, instances)
+	if err != nil {
+		return nil, err
+	}
 	assigned := make([]protocol.Instance, 0, len(instances))
 	for _, instance := range instances {
 		app, known := apps[instance.AppID]
 		release, released := releases[instance.ReleaseID]
 		if known && released { // else they were deleted between the reads; the next generation tells
-			assigned = append(assigned, describe(app, release, instance, configs[release.ID]))
+			described := describe(app, release, instance, configs[release.ID])
+			described.Limits = limits(instance, plans)
+			assigned = append(assigned, described)
 		}
 	}
 	return assigned, nil
+}
+
+// plansOf returns the plans that the Instances started with.
+func (p *Platform) plansOf(ctx context.Context, instances []models.Instance) (map[models.ID]models.Plan, error) {
+	var ids []models.ID
+	for _, instance := range instances {
+		if instance.PlanID != nil {
+			ids = append(ids, *instance.PlanID)
+		}
+	}
+	return p.Store.PlansByID(ctx, ids)
+}
+
+// limits are those of the plan that the Instance started with.
+func limits(instance models.Instance, plans map[models.ID]models.Plan) protocol.Limits {
+	if instance.PlanID != nil {
+		if plan, known := plans[*instance.PlanID]; known {
+			const nanosPerMilli = 1_000_000
+			return protocol.Limits{MemoryBytes: plan.MemoryBytes, NanoCPUs: plan.CPUMillis * nanosPerMilli, Pids: plan.Pids}
+		}
+	}
+	return protocol.Limits{MemoryBytes: defaultMemory, NanoCPUs: defaultNanoCPUs, Pids: defaultPids}
 }
 
 func describe(app models.App, release models.Release, instance models.Instance, config map[string]string) protocol.Instance {
@@ -85,7 +113,6 @@ func describe(app models.App, release models.Release, instance models.Instance, 
 		Process: instance.Process, Ordinal: instance.Ordinal,
 		Image: release.Image, Command: release.Processes[instance.Process], Env: config,
 		Health:    protocol.Health{Deadline: healthDeadline, Settle: workerSettle},
-		Limits:    protocol.Limits{MemoryBytes: defaultMemory, NanoCPUs: defaultNanoCPUs, Pids: defaultPids},
 		StopGrace: stopGrace, DrainLimit: drainLimit,
 		WritableRoot: app.WritableRoot, RootUser: app.RootUser,
 	}
@@ -98,7 +125,7 @@ func describe(app models.App, release models.Release, instance models.Instance, 
 // route leads the App's host to the web Instances of its live Release.
 func (p *Platform) route(app models.App, instances []models.Instance) protocol.Route {
 	route := protocol.Route{
-		AppID: app.ID.String(), App: app.Name, Hosts: []string{p.Settings.Host(app.Name)}, Stopped: app.Stopped,
+		AppID: app.ID.String(), App: app.Name, Hosts: []string{p.Settings.Host(app.Name)}, Stopped: app.Stopped || app.Suspended,
 	}
 	for _, instance := range instances {
 		if instance.AppID == app.ID && instance.ReleaseID == *app.LiveReleaseID && instance.Process == models.WebProcess {

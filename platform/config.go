@@ -193,7 +193,7 @@ func (p *Platform) releaseConfig(ctx context.Context, actor models.Actor, app mo
 		return nil, err
 	}
 	log.Say("%s", narrative.Field("Release", release.Name()+": "+description))
-	if app.Stopped {
+	if app.Stopped || app.Suspended {
 		return &release, p.applyStopped(ctx, app, release)
 	}
 	return &release, p.rollOut(ctx, app, release, log)

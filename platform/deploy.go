@@ -207,6 +207,9 @@ func (p *Platform) rollOut(ctx context.Context, app models.App, release models.R
 }
 
 func (p *Platform) roll(ctx context.Context, want rollout.Want, log rollout.Log) error {
+	if err := p.checkRuns(ctx, want.App); err != nil {
+		return err
+	}
 	deployment, err := p.pendingDeployment(ctx, want)
 	if err != nil {
 		return err

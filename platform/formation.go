@@ -50,7 +50,7 @@ func (p *Platform) Scale(ctx context.Context, actor models.Actor, app models.App
 			app.Formation = models.Formation{}
 		}
 		maps.Copy(app.Formation, wanted)
-		if !app.Stopped {
+		if !app.Stopped && !app.Suspended {
 			want := rollout.Want{App: app, Release: release, Formation: formation(app, release)}
 			outcome, err := p.Roller.Roll(ctx, want, log)
 			if err != nil {

@@ -41,8 +41,12 @@ func (f *failures) first(instance string) bool {
 	return !before
 }
 
-// Observed implements fleet.Nodes: an Instance that failed is an Event.
+// Observed implements fleet.Nodes: usage is metered by it, and an Instance that
+// failed is an Event.
 func (p *Platform) Observed(ctx context.Context, _ models.ID, observed protocol.Observed) {
+	if err := p.meterObserved(ctx, observed); err != nil && ctx.Err() == nil {
+		p.Log.Error("meter usage", "error", err) // the agent's next report is metered again
+	}
 	for _, status := range observed.Instances {
 		if status.State != string(models.InstanceFailed) || !p.failures.first(status.ID) {
 			continue

@@ -154,7 +154,13 @@ func (p *Platform) Apply(ctx context.Context, change rollout.Change) (map[models
 		for _, instance := range change.Remove {
 			remove = append(remove, instance.ID)
 		}
+		if err := p.givePlan(ctx, tx, change); err != nil {
+			return err
+		}
 		if err := tx.ChangeInstances(ctx, change.Add, remove); err != nil {
+			return err
+		}
+		if err := tx.CloseUsage(ctx, remove, now()); err != nil {
 			return err
 		}
 		if change.Live != nil {
@@ -169,6 +175,18 @@ func (p *Platform) Apply(ctx context.Context, change rollout.Change) (map[models
 		return p.bump(ctx, tx, change, generations)
 	})
 	return generations, err
+}
+
+// givePlan lets new Instances start with the plan that their App has now.
+func (p *Platform) givePlan(ctx context.Context, tx *store.Store, change rollout.Change) error {
+	if len(change.Add) == 0 {
+		return nil
+	}
+	app, err := tx.App(ctx, change.App)
+	for i := range change.Add {
+		change.Add[i].PlanID = app.PlanID
+	}
+	return err
 }
 
 // bump counts a new generation for every node: each of them routes every App.

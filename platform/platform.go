@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/skypanel/sky/agent/protocol"
@@ -72,6 +73,8 @@ type Platform struct {
 
 	lanes    *lanes
 	failures failures
+	meter    meter
+	chores   sync.WaitGroup
 	news     bell            // rings after audit facts
 	ctx      context.Context // ends when the platform stops
 	cancel   context.CancelCauseFunc
@@ -111,13 +114,23 @@ var errStopping = errors.New("sky is stopping")
 func (p *Platform) Start(ctx context.Context) error {
 	p.ctx, p.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	p.lanes = newLanes(p.ctx)
-	return p.recover(ctx)
+	open, err := p.Store.OpenInstances(ctx)
+	if err != nil {
+		return err
+	}
+	p.meter.load(open)
+	if err := p.recover(ctx); err != nil {
+		return err
+	}
+	p.chores.Go(p.keepHouse)
+	return nil
 }
 
 // Stop ends the platform's work and waits for it. Builds and rollouts that were
 // running are taken up by the next Start.
 func (p *Platform) Stop() {
 	p.cancel(errStopping)
+	p.chores.Wait()
 	p.lanes.wait()
 }
 

@@ -177,7 +177,7 @@ func (p *Platform) running(ctx context.Context, app models.App, commit string) (
 // submit makes the commit a Build and puts it into the App's lane. From here on
 // it is durable: it goes on without the pusher, and after a crash.
 func (p *Platform) submit(ctx context.Context, push *models.Push, deploy *models.RefUpdate, carried []*models.RefUpdate, options pushOptions) (models.Build, *work, error) {
-	if err := p.checkDisk(); err != nil {
+	if err := errors.Join(p.checkDisk(), p.checkRuns(ctx, push.App)); err != nil {
 		return models.Build{}, nil, err
 	}
 	commit, err := p.Repositories.Commit(ctx, push.App.ID, deploy.New)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/skypanel/sky/models"
+	"gorm.io/gorm"
 )
 
 // CreateApp inserts app; a taken name is a Conflict.
@@ -54,6 +55,33 @@ func (s *Store) Apps(ctx context.Context, filter AppFilter, ask models.PageReque
 // AppsOf returns all Apps of an Organisation by name.
 func (s *Store) AppsOf(ctx context.Context, organisation models.ID) ([]models.App, error) {
 	return all[models.App](s.reader(ctx).Where("organisation_id = ?", organisation).Order("name"), "apps")
+}
+
+// AppsByID returns the Apps with these ids.
+func (s *Store) AppsByID(ctx context.Context, ids []models.ID) (map[models.ID]models.App, error) {
+	rows, err := all[models.App](s.reader(ctx).Where("id IN ?", ids), "apps")
+	return byID(rows, func(row models.App) models.ID { return row.ID }), err
+}
+
+// suspended selects the ids of Organisations that are suspended.
+func (s *Store) suspended(ctx context.Context) *gorm.DB {
+	return s.reader(ctx).Model(&models.Organisation{}).Select("id").Where("suspended = ?", true)
+}
+
+// AppsToSuspend returns the Apps that run although their Organisation is
+// suspended.
+func (s *Store) AppsToSuspend(ctx context.Context) ([]models.App, error) {
+	running := s.reader(ctx).Model(&models.Instance{}).Select("app_id")
+	query := s.reader(ctx).Where("organisation_id IN (?)", s.suspended(ctx)).
+		Where("(id IN (?) OR (stopped = ? AND suspended = ? AND live_release_id IS NOT NULL))", running, false, false)
+	return all[models.App](query.Order("name"), "apps to suspend")
+}
+
+// AppsToResume returns the Apps that are suspended although their Organisation
+// is not.
+func (s *Store) AppsToResume(ctx context.Context) ([]models.App, error) {
+	query := s.reader(ctx).Where("suspended = ? AND organisation_id NOT IN (?)", true, s.suspended(ctx))
+	return all[models.App](query.Order("name"), "apps to resume")
 }
 
 // CountApps counts the Organisation's Apps.

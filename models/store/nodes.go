@@ -91,6 +91,12 @@ func (s *Store) InstancesOf(ctx context.Context, apps []models.ID) ([]models.Ins
 	return all[models.Instance](s.reader(ctx).Where("app_id IN ?", apps).Order("id"), "instances")
 }
 
+// InstancesByID returns the Instances with these ids that are still wanted.
+func (s *Store) InstancesByID(ctx context.Context, ids []models.ID) (map[models.ID]models.Instance, error) {
+	rows, err := all[models.Instance](s.reader(ctx).Where("id IN ?", ids), "instances")
+	return byID(rows, func(row models.Instance) models.ID { return row.ID }), err
+}
+
 // InstancesOnNode returns the Instances that the Node is to run.
 func (s *Store) InstancesOnNode(ctx context.Context, node models.ID) ([]models.Instance, error) {
 	return all[models.Instance](s.reader(ctx).Where("node_id = ?", node).Order("id"), "instances")

@@ -1,0 +1,42 @@
+package platform
+
+import (
+	"context"
+	"time"
+)
+
+// choresEvery is how often what time brings is looked after. Nothing depends on
+// it being exact: every chore is a function of the rows and the time.
+const choresEvery = time.Minute
+
+// keepHouse does the chores until the platform stops: at once, for what an
+// outage left undone, and then again and again.
+func (p *Platform) keepHouse() {
+	ticker := time.NewTicker(choresEvery)
+	defer ticker.Stop()
+	for {
+		p.doChores(p.ctx, now())
+		select {
+		case <-p.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// doChores does each chore once. One that fails is logged and keeps none of the
+// others from its turn.
+func (p *Platform) doChores(ctx context.Context, at time.Time) {
+	for _, chore := range []struct {
+		name string
+		do   func(context.Context, time.Time) error
+	}{
+		{"bill usage", p.Bill},
+		{"settle wallets", p.Settle},
+		{"enforce suspensions", func(ctx context.Context, _ time.Time) error { return p.enforceSuspensions(ctx) }},
+	} {
+		if err := chore.do(ctx, at); err != nil && ctx.Err() == nil {
+			p.Log.Error("chore", "name", chore.name, "error", err)
+		}
+	}
+}
