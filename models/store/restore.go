@@ -140,12 +140,8 @@ func (s *Store) load(ctx context.Context, dumped Dumped) error {
 	if err := sameTables(tables, dumped.Tables); err != nil {
 		return err
 	}
-	if s.engine == enginePostgres { // nobody else fills it meanwhile
-		for _, table := range tables {
-			if _, err := db.ExecContext(ctx, "LOCK TABLE "+quote(table.name)+" IN EXCLUSIVE MODE NOWAIT"); err != nil {
-				return errNotEmpty("another program uses it")
-			}
-		}
+	if err := s.lockTables(ctx, db, tables); err != nil {
+		return err
 	}
 	if err := s.checkEmpty(ctx, db); err != nil {
 		return err
@@ -153,6 +149,23 @@ func (s *Store) load(ctx context.Context, dumped Dumped) error {
 	for _, table := range tables {
 		if err := s.loadTable(ctx, db, table, dumped); err != nil {
 			return fmt.Errorf("restore %s: %w", table.name, err)
+		}
+	}
+	return nil
+}
+
+// lockTables keeps others from filling the tables meanwhile. SQLite's writer is
+// alone. It waits a little: the transaction of a killed restore may be ending.
+func (s *Store) lockTables(ctx context.Context, db gorm.ConnPool, tables []table) error {
+	if s.engine == engineSQLite {
+		return nil
+	}
+	if _, err := db.ExecContext(ctx, "SET LOCAL lock_timeout = '10s'"); err != nil {
+		return fmt.Errorf("lock tables: %w", err)
+	}
+	for _, table := range tables {
+		if _, err := db.ExecContext(ctx, "LOCK TABLE "+quote(table.name)+" IN EXCLUSIVE MODE"); err != nil {
+			return errors.Join(errNotEmpty("another program uses "+table.name), err)
 		}
 	}
 	return nil
