@@ -43,9 +43,12 @@ type Job struct {
 type Result struct {
 	Plan *buildpacks.Plan
 	// Runtime is language and version for people: "Node.js 22".
-	Runtime    string
-	Dockerfile string
-	Image      string // by digest of its configuration
+	Runtime string
+	// RuntimeType and RuntimeVersion name the admin's row that was chosen.
+	RuntimeType    string
+	RuntimeVersion string
+	Dockerfile     string
+	Image          string // by digest of its configuration
 }
 
 // Builder builds on one engine. It may be used from many goroutines; builds
@@ -132,8 +135,12 @@ func (b *Builder) detect(ctx context.Context, job Job) (Result, error) {
 	}
 	if plan.DockerfilePath != "" {
 		job.Log.Say("%s", narrative.Field("Detect", plan.Language+" ("+strings.Join(plan.Reasons, "; ")+")"))
+		row, err := allowsDockerfile(job.Runtimes)
+		if err != nil {
+			return Result{}, err
+		}
 		dockerfile, err := b.ownDockerfile(job.Files, plan.DockerfilePath)
-		return Result{Plan: plan, Runtime: plan.Language, Dockerfile: dockerfile}, err
+		return Result{Plan: plan, Runtime: plan.Language, RuntimeType: row.Type, RuntimeVersion: row.Version, Dockerfile: dockerfile}, err
 	}
 	images, err := b.resolve(ctx, plan, job.Runtimes, job.Log)
 	if err != nil {
@@ -148,7 +155,22 @@ func (b *Builder) detect(ctx context.Context, job Job) (Result, error) {
 		reasons = append(reasons, "version from "+plan.Need.Source)
 	}
 	job.Log.Say("%s", narrative.Field("Detect", name+" ("+strings.Join(reasons, "; ")+")"))
-	return Result{Plan: plan, Runtime: name, Dockerfile: plan.Render(images)}, nil
+	return Result{
+		Plan: plan, Runtime: name, RuntimeType: plan.Need.Type, RuntimeVersion: images.Version, Dockerfile: plan.Render(images),
+	}, nil
+}
+
+// dockerType is the type of the row that lets apps bring a Dockerfile.
+const dockerType = "docker"
+
+func allowsDockerfile(rows []models.Runtime) (models.Runtime, error) {
+	for _, row := range rows {
+		if row.Type == dockerType && row.Active {
+			return row, nil
+		}
+	}
+	return models.Runtime{}, models.Errorf(models.Failed, "a Dockerfile is not allowed here: custom images are switched off, or the app's plan has none").
+		WithRemedy("remove the Dockerfile, so that a buildpack is used, or ask for a plan that allows it: sky plans list")
 }
 
 func (b *Builder) ownDockerfile(files fs.FS, path string) (string, error) {

@@ -190,6 +190,8 @@ type Actor struct {
 	Scopes Scopes
 	// OrganisationID limits a token to one Organisation.
 	OrganisationID *ID
+	// TokenID is the API token, if it was one.
+	TokenID *ID
 	// SessionID is the browser session, if it was one.
 	SessionID *ID
 	// Address is where the request came from.

@@ -48,6 +48,9 @@ type Build struct {
 	// Runtime and Reason are what detection found: "Node.js 22" and why.
 	Runtime string
 	Reason  string
+	// RuntimeType and RuntimeVersion name the Runtime row that it was built on.
+	RuntimeType    string
+	RuntimeVersion string
 	// Dockerfile is what was built, kept so that a release can be explained.
 	Dockerfile string
 	// Image names the result by the digest of its configuration.

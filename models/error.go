@@ -3,6 +3,7 @@ package models
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Code classifies an error. Each edge maps codes once: the API to status
@@ -38,14 +39,15 @@ const (
 
 // Error is the one error type that crosses package borders with a meaning.
 // Message is a sentence for a person; Field names the offending input, Remedy
-// says what to do about it. Cause is for the operator's log and is never shown
-// to a user.
+// says what to do about it; RetryAfter, with TooMany, when to try again. Cause is
+// for the operator's log and is never shown to a user.
 type Error struct {
-	Code    Code
-	Message string
-	Field   string
-	Remedy  string
-	Cause   error
+	Code       Code
+	Message    string
+	Field      string
+	Remedy     string
+	RetryAfter time.Duration
+	Cause      error
 }
 
 // Error returns the sentence that a user may read.
@@ -84,6 +86,13 @@ func (e *Error) WithRemedy(format string, args ...any) *Error {
 	helped := *e
 	helped.Remedy = fmt.Sprintf(format, args...)
 	return &helped
+}
+
+// Wait refuses one request too many, which may be tried again after a while.
+func Wait(after time.Duration, format string, args ...any) *Error {
+	refused := Errorf(TooMany, format, args...)
+	refused.RetryAfter = max(after, time.Second)
+	return refused.WithRemedy("try again in %s", refused.RetryAfter.Round(time.Second))
 }
 
 // CodeOf returns the code of the first Error in err's chain, or Internal.

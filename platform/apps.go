@@ -28,6 +28,12 @@ func (p *Platform) CreateApp(ctx context.Context, actor models.Actor, wanted New
 	if err != nil {
 		return models.App{}, err
 	}
+	if err := p.checkRegion(ctx, wanted.Region); err != nil {
+		return models.App{}, err
+	}
+	if err := p.checkAppCount(ctx, owner); err != nil {
+		return models.App{}, err
+	}
 	plan, err := p.choosePlan(ctx, wanted.Plan)
 	if err != nil {
 		return models.App{}, err
@@ -52,6 +58,19 @@ func (p *Platform) CreateApp(ctx context.Context, actor models.Actor, wanted New
 		return models.App{}, err
 	}
 	return app, nil
+}
+
+func (p *Platform) checkAppCount(ctx context.Context, owner models.Organisation) error {
+	options, err := p.Options(ctx)
+	if err != nil {
+		return err
+	}
+	apps, err := p.Store.CountApps(ctx, owner.ID)
+	if err == nil && apps >= int64(options.MaxAppsPerOrganisation) {
+		return models.Errorf(models.Conflict, "%s has %d apps, as many as it may", owner.Name, apps).
+			WithRemedy("destroy one, or ask an admin of the platform")
+	}
+	return err
 }
 
 // owning returns the Organisation that a new App is to belong to: the named one,

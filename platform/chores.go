@@ -20,7 +20,16 @@ func (p *Platform) keepHouse() {
 		case <-p.ctx.Done():
 			return
 		case <-ticker.C:
+		case <-p.due:
 		}
+	}
+}
+
+// hurry has the chores done now, because a change is waiting for one.
+func (p *Platform) hurry() {
+	select {
+	case p.due <- struct{}{}:
+	default: // it is known already
 	}
 }
 

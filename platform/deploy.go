@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -161,6 +162,7 @@ func (p *Platform) buildRelease(ctx context.Context, app models.App, build *mode
 		return models.Release{}, err
 	}
 	build.Runtime, build.Dockerfile, build.Image = result.Runtime, result.Dockerfile, result.Image
+	build.RuntimeType, build.RuntimeVersion = result.RuntimeType, result.RuntimeVersion
 	build.Processes, build.Port = result.Plan.Processes, result.Plan.Port
 	if err := build.Move(models.BuildSucceeded, now()); err != nil {
 		return models.Release{}, err
@@ -177,7 +179,7 @@ func (p *Platform) buildRelease(ctx context.Context, app models.App, build *mode
 
 // build has the pipeline turn the commit's files into an image.
 func (p *Platform) build(ctx context.Context, app models.App, build models.Build, log *buildLog) (buildpipeline.Result, error) {
-	runtimes, err := p.Store.Runtimes(ctx)
+	runtimes, err := p.runtimesFor(ctx, app)
 	if err != nil {
 		return buildpipeline.Result{}, err
 	}
@@ -197,6 +199,17 @@ func (p *Platform) build(ctx context.Context, app models.App, build models.Build
 		App: app.Name, AppID: app.ID, Number: build.Number, Commit: build.Commit, Files: files,
 		Buildpack: app.Buildpack, Runtimes: runtimes, ClearCache: build.ClearCache, Log: log,
 	})
+}
+
+// runtimesFor lists what the App may be built on: what its plan allows, and no
+// Dockerfiles where custom images are switched off.
+func (p *Platform) runtimesFor(ctx context.Context, app models.App) ([]models.Runtime, error) {
+	options, err := p.Options(ctx)
+	if err != nil {
+		return nil, err
+	}
+	allowed, err := p.allowedRuntimes(ctx, app.PlanID)
+	return slices.DeleteFunc(allowed, func(row models.Runtime) bool { return row.Type == "docker" && !options.CustomImages }), err
 }
 
 // rollOut makes release the live one and owns the Deployment's status. The App's

@@ -44,6 +44,9 @@ func (p *Platform) Scale(ctx context.Context, actor models.Actor, app models.App
 		if err := rollout.CheckFormation(wanted, release.Processes); err != nil {
 			return err
 		}
+		if err := p.checkScale(ctx, app, release, wanted); err != nil {
+			return err
+		}
 		before := app.Formation
 		app.Formation = maps.Clone(before)
 		if app.Formation == nil {
@@ -60,6 +63,20 @@ func (p *Platform) Scale(ctx context.Context, actor models.Actor, app models.App
 		}
 		return p.saveFormation(ctx, actor, app, wanted)
 	})
+}
+
+// checkScale refuses more Instances than the App's plan allows.
+func (p *Platform) checkScale(ctx context.Context, app models.App, release models.Release, wanted models.Formation) error {
+	if app.PlanID == nil {
+		return nil
+	}
+	plan, err := p.Store.Plan(ctx, *app.PlanID)
+	if err != nil {
+		return err
+	}
+	total := formation(app, release)
+	maps.Copy(total, wanted)
+	return checkInstances(plan, total)
 }
 
 func (p *Platform) saveFormation(ctx context.Context, actor models.Actor, app models.App, wanted models.Formation) error {

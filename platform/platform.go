@@ -73,8 +73,10 @@ type Platform struct {
 
 	lanes    *lanes
 	failures failures
+	doors    accessState
 	meter    meter
 	chores   sync.WaitGroup
+	due      chan struct{}   // holds one token while a chore cannot wait
 	news     bell            // rings after audit facts
 	ctx      context.Context // ends when the platform stops
 	cancel   context.CancelCauseFunc
@@ -113,7 +115,7 @@ var errStopping = errors.New("sky is stopping")
 // as new work is accepted.
 func (p *Platform) Start(ctx context.Context) error {
 	p.ctx, p.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	p.lanes = newLanes(p.ctx)
+	p.lanes, p.due = newLanes(p.ctx), make(chan struct{}, 1)
 	open, err := p.Store.OpenInstances(ctx)
 	if err != nil {
 		return err

@@ -63,6 +63,14 @@ func (s *Store) OrganisationsDue(ctx context.Context, until time.Time) ([]models
 	return ids, nil
 }
 
+// IsDue reports whether the Organisation has usage that is not billed up to a
+// time yet.
+func (s *Store) IsDue(ctx context.Context, organisation models.ID, until time.Time) (bool, error) {
+	query := s.reader(ctx).Model(&models.UsageInterval{}).Where("organisation_id = ? AND started_at < ?", organisation, until)
+	rows, err := count(due(query, until).Limit(1), "usage that is due")
+	return rows > 0, err
+}
+
 // UsageDue returns some of the Organisation's intervals that can be billed up to
 // a time. It is called in a transaction that holds the wallet.
 func (s *Store) UsageDue(ctx context.Context, organisation models.ID, until time.Time, limit int) ([]models.UsageInterval, error) {

@@ -34,6 +34,61 @@ func (s *Store) Nodes(ctx context.Context) ([]models.Node, error) {
 	return all[models.Node](s.reader(ctx).Order("name"), "nodes")
 }
 
+// NodeFilter narrows a list of Nodes.
+type NodeFilter struct {
+	Region string
+	State  string
+	Search string
+}
+
+// NodePage returns a page of Nodes.
+func (s *Store) NodePage(ctx context.Context, filter NodeFilter, ask models.PageRequest) (models.Page[models.Node], error) {
+	query := containing(s.reader(ctx), filter.Search, "name", "region")
+	if filter.Region != "" {
+		query = query.Where("region = ?", filter.Region)
+	}
+	if filter.State != "" {
+		query = query.Where("state = ?", filter.State)
+	}
+	return page[models.Node](query, ask, "nodes", "name", "created_at", "region", "state")
+}
+
+// Reservation is what a Node has promised to the Instances on it.
+type Reservation struct {
+	NodeID      models.ID
+	Instances   int
+	CPUMillis   int64
+	MemoryBytes int64
+}
+
+// Reserved adds up by Node what the plans of its Instances promise.
+func (s *Store) Reserved(ctx context.Context) (map[models.ID]Reservation, error) {
+	var rows []Reservation
+	err := s.reader(ctx).Table("paas_instances AS i").Joins("LEFT JOIN paas_plans AS p ON p.id = i.plan_id").Group("i.node_id").
+		Select("i.node_id, COUNT(*) AS instances, CAST(COALESCE(SUM(p.cpu_millis), 0) AS BIGINT) AS cpu_millis, " +
+			"CAST(COALESCE(SUM(p.memory_bytes), 0) AS BIGINT) AS memory_bytes").Scan(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("add up reservations: %w", err)
+	}
+	return byID(rows, func(row Reservation) models.ID { return row.NodeID }), nil
+}
+
+// DeleteNode removes a Node. One that is to run Instances is a Conflict.
+func (s *Store) DeleteNode(ctx context.Context, id models.ID) error {
+	return s.Transact(ctx, func(tx *Store) error {
+		for noun, table := range map[string]any{"instances": &models.Instance{}, "databases": &models.Database{}} {
+			left, err := count(tx.writer(ctx).Model(table).Where("node_id = ?", id), noun)
+			if err != nil {
+				return err
+			}
+			if left > 0 {
+				return models.Errorf(models.Conflict, "the node still runs %d %s", left, noun).WithRemedy("drain it first")
+			}
+		}
+		return gone(tx.writer(ctx).Where("id = ?", id).Delete(&models.Node{}), "node")
+	})
+}
+
 // UpdateNode reads the Node for update, lets change edit it and writes it back,
 // in one transaction.
 func (s *Store) UpdateNode(ctx context.Context, id models.ID, change func(*models.Node) error) (models.Node, error) {

@@ -76,6 +76,36 @@ func (s *Store) UpdateOrganisation(ctx context.Context, id models.ID, change fun
 	return update(ctx, s, id, "organisation", change)
 }
 
+// DestroyOrganisation marks the Organisation as deleted and removes its members
+// and invitations. One that has Apps or databases is a Conflict.
+func (s *Store) DestroyOrganisation(ctx context.Context, id models.ID) error {
+	return s.Transact(ctx, func(tx *Store) error {
+		if err := tx.lockOrganisation(ctx, id); err != nil {
+			return err
+		}
+		for noun, table := range map[string]any{"apps": &models.App{}, "databases": &models.Database{}} {
+			left, err := count(tx.writer(ctx).Model(table).Where("organisation_id = ?", id), noun)
+			if err != nil {
+				return err
+			}
+			if left > 0 {
+				return models.Errorf(models.Conflict, "the organisation still has %d %s", left, noun).WithRemedy("destroy them first")
+			}
+		}
+		for _, row := range []any{&models.Membership{}, &models.Invitation{}, &models.Token{}} {
+			if err := tx.writer(ctx).Where("organisation_id = ?", id).Delete(row).Error; err != nil {
+				return fmt.Errorf("delete what hangs on the organisation: %w", err)
+			}
+		}
+		_, err := update(ctx, tx, id, "organisation", func(row *models.Organisation) error {
+			at := now()
+			row.DeletedAt = &at
+			return nil
+		})
+		return err
+	})
+}
+
 // update reads a row for update, lets change edit it and writes it back, in one
 // transaction. It returns the row as written.
 func update[T any](ctx context.Context, s *Store, id models.ID, what string, change func(*T) error) (T, error) {

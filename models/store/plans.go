@@ -149,10 +149,10 @@ func (s *Store) DeleteRuntime(ctx context.Context, id models.ID) error {
 	return gone(s.writer(ctx).Where("id = ?", id).Delete(&models.Runtime{}), "runtime")
 }
 
-// AppsLiveOn counts the Apps whose live Release was built with the runtime, as
-// Builds name it: "Node.js 22".
-func (s *Store) AppsLiveOn(ctx context.Context, runtime string) (int64, error) {
+// AppsLiveOn counts the Apps whose live Release was built on the Runtime of this
+// type and version.
+func (s *Store) AppsLiveOn(ctx context.Context, kind, version string) (int64, error) {
 	live := s.reader(ctx).Model(&models.Release{}).Select("build_id").
 		Where("id IN (?)", s.reader(ctx).Model(&models.App{}).Select("live_release_id"))
-	return count(s.reader(ctx).Model(&models.Build{}).Where("runtime = ? AND id IN (?)", runtime, live), "apps of the runtime")
+	return count(s.reader(ctx).Model(&models.Build{}).Where("runtime_type = ? AND runtime_version = ? AND id IN (?)", kind, version, live), "apps of the runtime")
 }

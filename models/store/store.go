@@ -50,6 +50,19 @@ func (s *Store) Transact(ctx context.Context, fn func(tx *Store) error) error {
 	})
 }
 
+// Snapshot runs fn in one read-only transaction that sees one state of the
+// database, whatever others write meanwhile. The Store given to fn must not
+// outlive it.
+func (s *Store) Snapshot(ctx context.Context, fn func(tx *Store) error) error {
+	options := &sql.TxOptions{ReadOnly: true}
+	if s.engine == enginePostgres {
+		options.Isolation = sql.LevelRepeatableRead
+	}
+	return s.read.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		return fn(&Store{write: tx, read: tx, engine: s.engine})
+	}, options)
+}
+
 // Close closes the pools and waits for running queries.
 func (s *Store) Close() error {
 	var errs []error
@@ -119,7 +132,11 @@ func (s *Store) create(ctx context.Context, row any, what string) error {
 
 // save writes all of row's columns.
 func (s *Store) save(ctx context.Context, row any, what string) error {
-	if err := s.writer(ctx).Save(row).Error; err != nil {
+	err := s.writer(ctx).Save(row).Error
+	if errors.Is(err, gorm.ErrDuplicatedKey) {
+		return models.Errorf(models.Conflict, "another %s has that name already", what)
+	}
+	if err != nil {
 		return fmt.Errorf("save %s: %w", what, err)
 	}
 	return nil

@@ -100,6 +100,9 @@ ALTER TABLE paas_runtimes ADD COLUMN start_command TEXT NOT NULL DEFAULT '';
 ALTER TABLE paas_runtimes ADD COLUMN updated_at TIMESTAMPTZ NOT NULL DEFAULT '1970-01-01 00:00:00+00:00';
 UPDATE paas_runtimes SET updated_at = created_at;
 
+ALTER TABLE paas_builds ADD COLUMN runtime_type TEXT NOT NULL DEFAULT '';
+ALTER TABLE paas_builds ADD COLUMN runtime_version TEXT NOT NULL DEFAULT '';
+
 CREATE TABLE paas_plan_runtimes (
   plan_id UUID NOT NULL REFERENCES paas_plans(id) ON DELETE CASCADE,
   runtime_id UUID NOT NULL REFERENCES paas_runtimes(id) ON DELETE CASCADE,

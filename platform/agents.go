@@ -1,0 +1,133 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/skypanel/sky/agent/protocol"
+	"github.com/skypanel/sky/models"
+)
+
+const (
+	agentIssuer   = "sky"
+	agentAudience = "sky-agent"
+	// AgentTokenLife is how long an agent's credential is good for.
+	AgentTokenLife = 24 * time.Hour
+)
+
+// Join exchanges a join token for its Node's first credential. The token is
+// spent by it.
+func (p *Platform) Join(ctx context.Context, token string) (models.Node, string, error) {
+	refused := models.Errorf(models.Unauthorized, "the join token is not valid, was used, or has expired").
+		WithRemedy("an admin makes another with `sky admin node-add NAME`")
+	node, err := p.Store.NodeByJoin(ctx, hashToken(token))
+	if models.IsCode(err, models.NotFound) {
+		return models.Node{}, "", refused
+	}
+	if err != nil {
+		return models.Node{}, "", err
+	}
+	_, err = p.Store.UpdateNode(ctx, node.ID, func(node *models.Node) error {
+		if len(node.JoinHash) == 0 || node.JoinExpiresAt == nil || node.JoinExpiresAt.Before(time.Now()) {
+			return refused
+		}
+		node.JoinHash, node.JoinExpiresAt = nil, nil
+		return nil
+	})
+	if err != nil {
+		return models.Node{}, "", err
+	}
+	credential, err := p.AgentToken(node.ID)
+	return node, credential, err
+}
+
+// AgentToken makes a credential for the Node's agent.
+func (p *Platform) AgentToken(node models.ID) (string, error) {
+	key, err := p.Vault.Derive("agent credentials")
+	if err != nil {
+		return "", err
+	}
+	claims := jwt.RegisteredClaims{
+		Issuer: agentIssuer, Audience: jwt.ClaimStrings{agentAudience}, Subject: node.String(),
+		IssuedAt: jwt.NewNumericDate(time.Now()), ExpiresAt: jwt.NewNumericDate(time.Now().Add(AgentTokenLife)),
+	}
+	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(key)
+	if err != nil {
+		return "", fmt.Errorf("sign agent credential: %w", err)
+	}
+	return signed, nil
+}
+
+// AuthenticateAgent returns the Node whose agent sent an Authorization header.
+func (p *Platform) AuthenticateAgent(ctx context.Context, authorization string) (models.ID, error) {
+	refused := models.Errorf(models.Unauthorized, "the agent's credential is not valid")
+	text, ok := strings.CutPrefix(authorization, "Bearer ")
+	if !ok {
+		return models.ID{}, refused
+	}
+	key, err := p.Vault.Derive("agent credentials")
+	if err != nil {
+		return models.ID{}, err
+	}
+	claims := jwt.RegisteredClaims{}
+	_, err = jwt.ParseWithClaims(text, &claims, func(*jwt.Token) (any, error) { return key, nil },
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithIssuer(agentIssuer),
+		jwt.WithAudience(agentAudience), jwt.WithExpirationRequired())
+	if err != nil {
+		return models.ID{}, refused
+	}
+	id, err := models.ParseID(claims.Subject)
+	if err != nil {
+		return models.ID{}, refused
+	}
+	node, err := p.Store.Node(ctx, id)
+	if models.IsCode(err, models.NotFound) || (err == nil && node.State == models.NodeRemoved) {
+		return models.ID{}, refused
+	}
+	return id, err
+}
+
+// RenewAgent exchanges an agent's credential for a fresh one.
+func (p *Platform) RenewAgent(ctx context.Context, authorization string) (models.ID, string, error) {
+	node, err := p.AuthenticateAgent(ctx, authorization)
+	if err != nil {
+		return models.ID{}, "", err
+	}
+	credential, err := p.AgentToken(node)
+	return node, credential, err
+}
+
+// Online implements fleet.Nodes.
+func (p *Platform) Online(ctx context.Context, node models.ID, hello protocol.Hello) {
+	p.noteNode(ctx, node, map[string]any{
+		"state": models.NodeOnline, "engine_version": hello.EngineVersion, "agent_version": hello.AgentVersion,
+		"cpus": hello.CPUs, "memory_bytes": hello.MemoryBytes, "seen_at": now(),
+	})
+}
+
+// Heartbeat implements fleet.Nodes.
+func (p *Platform) Heartbeat(ctx context.Context, node models.ID, beat protocol.Heartbeat) {
+	p.noteNode(ctx, node, map[string]any{
+		"cpu_percent": int(beat.CPUPercent), "memory_used_bytes": beat.MemoryUsed, "disk_used_bytes": beat.DiskUsed,
+		"disk_bytes": beat.DiskTotal, "containers": beat.Containers, "seen_at": now(),
+	})
+}
+
+// Offline implements fleet.Nodes.
+func (p *Platform) Offline(ctx context.Context, node models.ID) {
+	row, err := p.Store.Node(ctx, node)
+	if err == nil && row.State == models.NodeOnline {
+		p.noteNode(ctx, node, map[string]any{"state": models.NodeOffline})
+	}
+}
+
+func (p *Platform) noteNode(ctx context.Context, node models.ID, columns map[string]any) {
+	err := p.Store.NoteNode(context.WithoutCancel(ctx), node, columns)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		p.Log.Warn("update node", "node", node, "error", err)
+	}
+}

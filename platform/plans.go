@@ -1,0 +1,351 @@
+package platform
+
+import (
+	"context"
+	"strings"
+
+	"github.com/skypanel/sky/internal/narrative"
+	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
+	"github.com/skypanel/sky/rollout"
+)
+
+// PlanView is a Plan with the Runtimes that it allows.
+type PlanView struct {
+	models.Plan
+	Runtimes []models.Runtime
+	Apps     int64 // that have it; only admins are told
+}
+
+// PlansAsked narrows a list of Plans.
+type PlansAsked struct {
+	Active *bool
+	Search string
+}
+
+// Plans lists the plans that can be chosen.
+func (p *Platform) Plans(ctx context.Context, actor models.Actor, page models.PageRequest) (models.Page[PlanView], error) {
+	if err := permitAccount(actor, models.AccountRead); err != nil {
+		return models.Page[PlanView]{}, err
+	}
+	active := true
+	return p.planViews(ctx, store.PlanFilter{Active: &active}, page)
+}
+
+// AllPlans lists every plan, for an admin of the platform.
+func (p *Platform) AllPlans(ctx context.Context, actor models.Actor, asked PlansAsked, page models.PageRequest) (models.Page[PlanView], error) {
+	if err := permitPlatform(actor); err != nil {
+		return models.Page[PlanView]{}, err
+	}
+	return p.planViews(ctx, store.PlanFilter(asked), page)
+}
+
+func (p *Platform) planViews(ctx context.Context, filter store.PlanFilter, page models.PageRequest) (models.Page[PlanView], error) {
+	rows, err := p.Store.Plans(ctx, filter, page)
+	if err != nil {
+		return models.Page[PlanView]{}, err
+	}
+	views := models.Page[PlanView]{Next: rows.Next}
+	for _, row := range rows.Items {
+		view, err := p.planView(ctx, row)
+		if err != nil {
+			return views, err
+		}
+		views.Items = append(views.Items, view)
+	}
+	return views, nil
+}
+
+func (p *Platform) planView(ctx context.Context, plan models.Plan) (PlanView, error) {
+	allowed, err := p.allowedRuntimes(ctx, &plan.ID)
+	if err != nil {
+		return PlanView{}, err
+	}
+	apps, err := p.Store.AppsOnPlan(ctx, plan.ID)
+	return PlanView{plan, allowed, apps}, err
+}
+
+// allowedRuntimes lists the active Runtimes that a plan allows; without a plan
+// it is all of them.
+func (p *Platform) allowedRuntimes(ctx context.Context, plan *models.ID) ([]models.Runtime, error) {
+	rows, err := p.Store.Runtimes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	linked := map[models.ID]bool{}
+	if plan != nil {
+		ids, err := p.Store.PlanRuntimes(ctx, *plan)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			linked[id] = true
+		}
+	}
+	allowed := make([]models.Runtime, 0, len(rows))
+	for _, row := range rows {
+		if row.Active && (plan == nil || linked[row.ID]) {
+			allowed = append(allowed, row)
+		}
+	}
+	return allowed, nil
+}
+
+// Plan returns the named plan, for an admin of the platform.
+func (p *Platform) Plan(ctx context.Context, actor models.Actor, name string) (PlanView, error) {
+	if err := permitPlatform(actor); err != nil {
+		return PlanView{}, err
+	}
+	plan, err := p.planNamed(ctx, name)
+	if err != nil {
+		return PlanView{}, err
+	}
+	return p.planView(ctx, plan)
+}
+
+func (p *Platform) planNamed(ctx context.Context, name string) (models.Plan, error) {
+	plan, err := p.Store.PlanByName(ctx, name)
+	if models.IsCode(err, models.NotFound) {
+		err = models.Errorf(models.NotFound, "there is no plan %q", narrative.Clean(name)).WithField("plan").
+			WithRemedy("`sky plans list` shows them")
+	}
+	return plan, err
+}
+
+// PlanChange are what to make a plan of, or what to change of one; nil leaves a
+// setting as it is. Runtimes are named "node 22"; nil leaves those allowed.
+type PlanChange struct {
+	Name         *string
+	Description  *string
+	CPUMillis    *int64
+	MemoryBytes  *int64
+	StorageBytes *int64
+	Pids         *int64
+	MaxInstances *int
+	PriceMonth   *models.Money
+	PriceHour    *models.Money
+	Position     *int
+	Active       *bool
+	Runtimes     *[]string
+}
+
+func (c PlanChange) apply(plan *models.Plan) error {
+	put(&plan.Name, c.Name)
+	put(&plan.Description, c.Description)
+	put(&plan.CPUMillis, c.CPUMillis)
+	put(&plan.MemoryBytes, c.MemoryBytes)
+	put(&plan.StorageBytes, c.StorageBytes)
+	put(&plan.Pids, c.Pids)
+	put(&plan.MaxInstances, c.MaxInstances)
+	put(&plan.PriceMonth, c.PriceMonth)
+	put(&plan.PriceHour, c.PriceHour)
+	put(&plan.Position, c.Position)
+	put(&plan.Active, c.Active)
+	return checkPlan(*plan)
+}
+
+// The least and the most that a plan may give an Instance. Docker refuses less
+// memory than minMemory.
+const (
+	minMemory = 6 * mib
+	minPids   = 8
+	// maxPrice keeps sums of any number of Instances within 64 bits.
+	maxPrice = 1_000_000 * models.MoneyUnit
+)
+
+func checkPlan(plan models.Plan) error {
+	wrong := func(field, remedy string) error {
+		return models.Errorf(models.Invalid, "the plan's %s is not allowed", strings.ReplaceAll(field, "_", " ")).WithField(field).WithRemedy("%s", remedy)
+	}
+	switch {
+	case models.CheckAppName(plan.Name) != nil:
+		return wrong("name", "use 1 to 40 lower-case letters, digits and single dashes, beginning with a letter")
+	case len(plan.Description) > 500:
+		return wrong("description", "use at most 500 characters")
+	case plan.CPUMillis < 10 || plan.CPUMillis > 1_000_000:
+		return wrong("cpu_millis", "use 10 to 1000000 thousandths of a CPU")
+	case plan.MemoryBytes < minMemory || plan.MemoryBytes > 1<<50:
+		return wrong("memory_bytes", "use at least 6 MiB")
+	case plan.StorageBytes < mib || plan.StorageBytes > 1<<50:
+		return wrong("storage_bytes", "use at least 1 MiB")
+	case plan.Pids < minPids || plan.Pids > 1<<20:
+		return wrong("pids", "use at least 8 processes")
+	case plan.MaxInstances < 1 || plan.MaxInstances > 10_000:
+		return wrong("max_instances", "use 1 to 10000")
+	case plan.PriceHour < 0 || plan.PriceHour > maxPrice:
+		return wrong("price_hour_micros", "use 0 or more millionths")
+	case plan.PriceMonth < 0 || plan.PriceMonth > maxPrice*1000:
+		return wrong("price_month_micros", "use 0 or more millionths")
+	}
+	return nil
+}
+
+// CreatePlan makes a plan; what wanted does not say is the default plan's.
+func (p *Platform) CreatePlan(ctx context.Context, actor models.Actor, wanted PlanChange) (PlanView, error) {
+	if err := permitPlatform(actor); err != nil {
+		return PlanView{}, err
+	}
+	plan := models.Plan{
+		ID: models.NewID(), CPUMillis: 1000, MemoryBytes: 512 * mib, StorageBytes: 5 * gib, Pids: 256, MaxInstances: 5, Position: 100,
+		Active: true, CreatedAt: now(),
+	}
+	if err := wanted.apply(&plan); err != nil {
+		return PlanView{}, err
+	}
+	err := p.commit(ctx, actor, fact{kind: "plan.create", detail: plan.Name}, func(tx *store.Store) error {
+		if err := tx.CreatePlan(ctx, &plan); err != nil {
+			return taken(err, "plan", plan.Name)
+		}
+		return linkRuntimes(ctx, tx, plan.ID, wanted.Runtimes)
+	})
+	if err != nil {
+		return PlanView{}, err
+	}
+	return p.planView(ctx, plan)
+}
+
+// taken puts a name that exists already into words.
+func taken(err error, noun, name string) error {
+	if models.IsCode(err, models.Conflict) {
+		return models.Errorf(models.Conflict, "there is a %s %q already", noun, name).WithField("name").WithRemedy("choose another name")
+	}
+	return err
+}
+
+// linkRuntimes allows the plan the named Runtimes and no others; nil changes
+// nothing.
+func linkRuntimes(ctx context.Context, tx *store.Store, plan models.ID, names *[]string) error {
+	if names == nil {
+		return nil
+	}
+	rows, err := tx.Runtimes(ctx)
+	if err != nil {
+		return err
+	}
+	known := map[string]models.ID{}
+	for _, row := range rows {
+		known[row.Type+" "+row.Version] = row.ID
+	}
+	var ids []models.ID
+	for _, name := range *names {
+		id, ok := known[name]
+		if !ok {
+			return models.Errorf(models.Invalid, "there is no runtime %q", name).WithField("runtimes").
+				WithRemedy("name them by type and version, such as \"node 22\"")
+		}
+		delete(known, name) // a name twice is no link twice
+		ids = append(ids, id)
+	}
+	return tx.SetPlanRuntimes(ctx, plan, ids)
+}
+
+// ChangePlan changes a plan. What runs keeps its price and its limits until it is
+// replaced.
+func (p *Platform) ChangePlan(ctx context.Context, actor models.Actor, name, revision string, change PlanChange) (PlanView, error) {
+	if err := permitPlatform(actor); err != nil {
+		return PlanView{}, err
+	}
+	plan, err := p.planNamed(ctx, name)
+	if err != nil {
+		return PlanView{}, err
+	}
+	err = p.commit(ctx, actor, fact{kind: "plan.change", detail: name}, func(tx *store.Store) error {
+		plan, err = tx.UpdatePlan(ctx, plan.ID, func(row *models.Plan) error {
+			if err := models.CheckRevision(revision, row.Revision()); err != nil {
+				return err
+			}
+			return change.apply(row)
+		})
+		if err != nil {
+			return taken(err, "plan", plan.Name)
+		}
+		return linkRuntimes(ctx, tx, plan.ID, change.Runtimes)
+	})
+	if err != nil {
+		return PlanView{}, err
+	}
+	return p.planView(ctx, plan)
+}
+
+// DeletePlan removes a plan that nothing has.
+func (p *Platform) DeletePlan(ctx context.Context, actor models.Actor, name string) error {
+	if err := permitPlatform(actor); err != nil {
+		return err
+	}
+	plan, err := p.planNamed(ctx, name)
+	if err != nil {
+		return err
+	}
+	options, err := p.Options(ctx)
+	if err != nil {
+		return err
+	}
+	if options.DefaultPlan == name {
+		return models.Errorf(models.Conflict, "%s is the default plan", name).WithRemedy("make another the default: sky admin settings set default-plan=…")
+	}
+	return p.commit(ctx, actor, fact{kind: "plan.delete", detail: name}, func(tx *store.Store) error { return tx.DeletePlan(ctx, plan.ID) })
+}
+
+// ChangeAppPlan moves an App to another plan, at once: fresh Instances with the
+// new plan's limits and price replace the running ones, without losing a
+// request. A plan that is too small for what the App runs is refused.
+func (p *Platform) ChangeAppPlan(ctx context.Context, actor models.Actor, app models.App, name string, log rollout.Log) error {
+	id, err := p.choosePlan(ctx, name)
+	if err != nil || id == nil {
+		return err
+	}
+	plan, err := p.Store.Plan(ctx, *id)
+	if err != nil {
+		return err
+	}
+	return p.inLane(ctx, app, func(ctx context.Context, app models.App) error {
+		if app.PlanID != nil && *app.PlanID == plan.ID {
+			return models.Errorf(models.Conflict, "%s has the plan %s already", app.Name, plan.Name).WithField("plan")
+		}
+		if err := p.fitsPlan(ctx, app, plan); err != nil {
+			return err
+		}
+		what := fact{kind: "app.plan", detail: plan.Name, app: &app}
+		err := p.commit(ctx, actor, what, func(tx *store.Store) error {
+			var err error
+			app, err = tx.UpdateApp(ctx, app.ID, func(row *models.App) error {
+				row.PlanID = &plan.ID
+				return nil
+			})
+			return err
+		})
+		if err != nil || app.LiveReleaseID == nil || app.Stopped || app.Suspended {
+			return err
+		}
+		release, err := p.Store.Release(ctx, *app.LiveReleaseID)
+		if err != nil {
+			return err
+		}
+		return p.roll(ctx, rollout.Want{App: app, Release: release, Formation: formation(app, release), Fresh: true}, log)
+	})
+}
+
+// fitsPlan refuses a plan that does not allow what the App runs.
+func (p *Platform) fitsPlan(ctx context.Context, app models.App, plan models.Plan) error {
+	if app.LiveReleaseID == nil {
+		return nil
+	}
+	release, err := p.Store.Release(ctx, *app.LiveReleaseID)
+	if err != nil {
+		return err
+	}
+	return checkInstances(plan, formation(app, release))
+}
+
+// checkInstances refuses more Instances than the plan allows one App.
+func checkInstances(plan models.Plan, wanted models.Formation) error {
+	total := 0
+	for _, count := range wanted {
+		total += count
+	}
+	if total > plan.MaxInstances {
+		return models.Errorf(models.Conflict, "that is %d instances, and the plan %s allows an app %d", total, plan.Name, plan.MaxInstances).
+			WithField("formation").WithRemedy("scale to fewer, or choose a larger plan: sky apps plan NAME")
+	}
+	return nil
+}
