@@ -17,50 +17,55 @@ type LogInput struct {
 	LastEventID int64 `header:"Last-Event-ID" minimum:"0" doc:"Continue behind this line"`
 }
 
-func (s *server) logs(routes huma.API) {
-	events := map[string]any{"message": v1.LogLine{}}
-	build := operation(http.MethodGet, appPath+"/builds/{number}/logs", "build-log", "Read and follow a build's log", models.AppRead)
-	sse.Register(routes, build, events, s.buildLog)
-	app := operation(http.MethodGet, appPath+"/logs", "app-log", "Read and follow what an app's instances print", models.AppRead)
-	sse.Register(routes, app, events, s.appLog)
-}
-
-func (s *server) buildLog(ctx context.Context, input *struct {
+// BuildLogInput asks for a Build's log.
+type BuildLogInput struct {
 	BuildInput
 	LogInput
-}, send sse.Sender) {
-	build, err := s.build(ctx, &input.BuildInput)
-	if err != nil {
-		s.sendError(ctx, send, err)
-		return
-	}
-	err = s.Platform.BuildLog(ctx, build, input.LastEventID, input.Follow, func(entry logs.Entry) error {
-		return sendEntry(send, entry)
-	})
-	s.quiet(ctx, err)
 }
 
-func (s *server) appLog(ctx context.Context, input *struct {
+// AppLogInput asks for what an App's Instances print.
+type AppLogInput struct {
 	AppInput
 	LogInput
 	Lines int `query:"lines" minimum:"0" maximum:"10000" default:"100" doc:"How many of the last lines, without Last-Event-ID"`
-}, send sse.Sender) {
-	app, err := s.Platform.App(ctx, actor(ctx), models.AppRead, input.App)
-	if err != nil {
-		s.sendError(ctx, send, err)
-		return
-	}
-	offset := input.LastEventID
-	if offset == 0 {
-		if offset, err = s.Platform.AppLogTail(ctx, app, input.Lines); err != nil {
-			s.sendError(ctx, send, err)
-			return
-		}
-	}
-	err = s.Platform.AppLog(ctx, app, offset, input.Follow, func(entry logs.Entry) error {
+}
+
+func (s *server) logs(routes huma.API) {
+	events := map[string]any{"message": v1.LogLine{}}
+	build := operation(http.MethodGet, appPath+"/builds/{number}/logs", "build-log", "Read and follow a build's log", models.AppRead)
+	stream(s, routes, build, events, source[BuildLogInput, models.Build]{
+		find: func(ctx context.Context, input *BuildLogInput) (models.Build, error) {
+			return s.build(ctx, &input.BuildInput)
+		},
+		read: s.buildLog,
+	})
+	app := operation(http.MethodGet, appPath+"/logs", "app-log", "Read and follow what an app's instances print", models.AppRead)
+	stream(s, routes, app, events, source[AppLogInput, models.App]{
+		find: func(ctx context.Context, input *AppLogInput) (models.App, error) {
+			return s.Platform.App(ctx, actor(ctx), models.AppRead, input.App)
+		},
+		read: s.appLog,
+	})
+}
+
+func (s *server) buildLog(ctx context.Context, build models.Build, input *BuildLogInput, send sse.Sender) error {
+	return s.Platform.BuildLog(ctx, build, input.LastEventID, input.Follow, func(entry logs.Entry) error {
 		return sendEntry(send, entry)
 	})
-	s.quiet(ctx, err)
+}
+
+func (s *server) appLog(ctx context.Context, app models.App, input *AppLogInput, send sse.Sender) error {
+	offset := input.LastEventID
+	if offset == 0 {
+		var err error
+		if offset, err = s.Platform.AppLogTail(ctx, app, input.Lines); err != nil {
+			s.sendError(ctx, send, err)
+			return nil
+		}
+	}
+	return s.Platform.AppLog(ctx, app, offset, input.Follow, func(entry logs.Entry) error {
+		return sendEntry(send, entry)
+	})
 }
 
 func sendEntry(send sse.Sender, entry logs.Entry) error {
@@ -69,7 +74,8 @@ func sendEntry(send sse.Sender, entry logs.Entry) error {
 	}})
 }
 
-// sendError ends a stream that could not begin: its status is sent already.
+// sendError ends a stream that could not begin or go on: its status is sent
+// already.
 func (s *server) sendError(ctx context.Context, send sse.Sender, err error) {
 	problem := s.problem(ctx, err)
 	_ = send.Data(v1.LogLine{Kind: string(logs.End), Text: problem.Detail, Code: problem.Code, Remedy: problem.Remedy})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	v1 "github.com/skypanel/sky/api/v1"
@@ -13,7 +14,10 @@ import (
 )
 
 // problem is RFC 9457's document, as an error that huma can write.
-type problem struct{ v1.Problem }
+type problem struct {
+	v1.Problem
+	retryAfter time.Duration // becomes a header
+}
 
 // GetStatus implements huma.StatusError.
 func (p *problem) GetStatus() int { return p.Status }
@@ -48,12 +52,12 @@ func (s *server) problem(ctx context.Context, err error) *problem {
 		s.Log.Warn("request failed", "error", coded, "cause", coded.Cause)
 	}
 	made := document(statuses[coded.Code], coded.Code, coded.Message)
-	made.Field, made.Remedy = coded.Field, coded.Remedy
+	made.Field, made.Remedy, made.retryAfter = coded.Field, coded.Remedy, coded.RetryAfter
 	return made
 }
 
 func document(status int, code models.Code, detail string) *problem {
-	return &problem{v1.Problem{
+	return &problem{Problem: v1.Problem{
 		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: string(code),
 	}}
 }

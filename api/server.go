@@ -28,7 +28,10 @@ type Config struct {
 }
 
 // server holds what the handlers share.
-type server struct{ Config }
+type server struct {
+	Config
+	cross *http.CrossOriginProtection
+}
 
 const (
 	customerPrefix = "/api/paas"
@@ -43,7 +46,7 @@ func New(config Config) http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	_ = engine.SetTrustedProxies(nil) // gin trusts everybody by default; nil cannot fail
-	s := &server{config}
+	s := &server{Config: config, cross: crossOrigin(config.Platform.Settings.PublicURL)}
 	engine.Use(s.recover)
 	engine.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	if config.Link != nil {
@@ -54,12 +57,12 @@ func New(config Config) http.Handler {
 	documented.DocsPath = ""
 	documented.SchemasPath = "/api/schemas"
 	documented.CreateHooks = nil // no "$schema" in every answer
-	documented.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		tokenScheme: {Type: "http", Scheme: "bearer", Description: "An API token"},
-	}
+	documented.Components.SecuritySchemes = securitySchemes(s.cookieName())
 	huma.NewError = newProblem // huma's one seam for errors of its own
 	routes := humagin.New(engine, documented)
 	routes.UseMiddleware(s.authenticate(routes))
+	s.sessions(routes)
+	s.tokens(routes)
 	s.accounts(routes)
 	s.apps(routes)
 	s.builds(routes)
@@ -81,41 +84,12 @@ func (s *server) recover(c *gin.Context) {
 	c.Next()
 }
 
-const tokenScheme = "token"
-
-type actorKey struct{}
-
-// authenticate puts the token's owner into the context of every operation that
-// asks for one.
-func (s *server) authenticate(routes huma.API) func(huma.Context, func(huma.Context)) {
-	return func(ctx huma.Context, next func(huma.Context)) {
-		if len(ctx.Operation().Security) == 0 {
-			next(ctx)
-			return
-		}
-		token, _ := strings.CutPrefix(ctx.Header("Authorization"), "Bearer ")
-		actor, err := s.Platform.ActorByToken(ctx.Context(), token)
-		if err != nil {
-			problem := s.problem(ctx.Context(), err)
-			_ = huma.WriteErr(routes, ctx, problem.GetStatus(), problem.Error(), problem)
-			return
-		}
-		next(huma.WithValue(ctx, actorKey{}, actor))
-	}
-}
-
-// actor returns who asks. Operations without Security have nobody.
-func actor(ctx context.Context) models.Actor {
-	who, _ := ctx.Value(actorKey{}).(models.Actor)
-	return who
-}
-
 // operation describes a route that needs somebody who may do action. The
 // platform decides; the document says it, and a test holds both together.
 func operation(method, path, id, summary string, action models.Action) huma.Operation {
 	return huma.Operation{
 		Method: method, Path: path, OperationID: id, Summary: summary, Tags: []string{tag(path)},
-		Security: []map[string][]string{{tokenScheme: {}}}, MaxBodyBytes: maxBody,
+		Security: []map[string][]string{{tokenScheme: {}}, {sessionScheme: {}}}, MaxBodyBytes: maxBody,
 		Extensions: map[string]any{actionExtension: string(action), scopeExtension: string(action.Scope())},
 	}
 }

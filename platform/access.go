@@ -39,8 +39,17 @@ func (p *Platform) roleOf(ctx context.Context, actor models.Actor, organisation 
 }
 
 // permitAccount refuses an actor what their token's scopes do not allow with
-// their own account.
+// their own account. A token of one Organisation changes nothing of it: a key
+// that it added would reach all the others.
 func permitAccount(actor models.Actor, action models.Action) error {
+	if actor.OrganisationID != nil && action == models.AccountManage {
+		return models.Errorf(models.Forbidden, "this token is limited to one organisation")
+	}
+	return permitTokens(actor, action)
+}
+
+// permitTokens is permitAccount for what a token of one Organisation may do too.
+func permitTokens(actor models.Actor, action models.Action) error {
 	if actor.UserID == (models.ID{}) {
 		return models.Errorf(models.Unauthorized, "nobody is logged in")
 	}

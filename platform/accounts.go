@@ -2,16 +2,10 @@ package platform
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base32"
-	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
@@ -20,41 +14,12 @@ import (
 )
 
 const (
-	tokenPrefix = "sky_pat_"
 	// viaKey begins an Actor's proof when it was an SSH key.
 	viaKey = "key "
 	// minRSABits is the least that an RSA key may have.
 	minRSABits = 2048
 	maxKeyText = 16 << 10
 )
-
-var tokenEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
-
-// newToken makes the text of an API token: a prefix that scanners know, 32
-// random bytes, and a checksum that tells a typo from a revoked token.
-func newToken() string {
-	random := make([]byte, 32)
-	_, _ = rand.Read(random)
-	body := tokenEncoding.EncodeToString(random)
-	return tokenPrefix + body + checksum(body)
-}
-
-func checksum(body string) string {
-	sum := make([]byte, 4)
-	binary.BigEndian.PutUint32(sum, crc32.ChecksumIEEE([]byte(body)))
-	return tokenEncoding.EncodeToString(sum)
-}
-
-func wellFormed(token string) bool {
-	body, ok := strings.CutPrefix(token, tokenPrefix)
-	const sumLen = 7 // 4 bytes in base 32
-	return ok && len(body) > sumLen && checksum(body[:len(body)-sumLen]) == body[len(body)-sumLen:]
-}
-
-func hashToken(token string) []byte {
-	sum := sha256.Sum256([]byte(token))
-	return sum[:]
-}
 
 // EnsureAdmin makes the first user on the first start and writes the token to
 // tokenFile, which only its owner may read. Later it does nothing.
@@ -85,28 +50,6 @@ func (p *Platform) EnsureAdmin(ctx context.Context, tokenFile string) error {
 	})
 }
 
-// ActorByToken returns the owner of an API token.
-func (p *Platform) ActorByToken(ctx context.Context, text string) (models.Actor, error) {
-	refused := models.Errorf(models.Unauthorized, "the API token is not valid").
-		WithRemedy("run `sky login`, or set SKY_TOKEN to a token that was not revoked")
-	if !wellFormed(text) {
-		return models.Actor{}, refused
-	}
-	token, err := p.Store.TokenByHash(ctx, hashToken(text))
-	if models.IsCode(err, models.NotFound) {
-		return models.Actor{}, refused
-	}
-	if err != nil {
-		return models.Actor{}, err
-	}
-	if token.ExpiresAt != nil && token.ExpiresAt.Before(time.Now()) {
-		return models.Actor{}, refused
-	}
-	actor, err := p.actor(ctx, token.UserID, "token "+token.Name)
-	actor.Scopes, actor.OrganisationID = token.Scopes, token.OrganisationID
-	return actor, err
-}
-
 // ActorByKey returns the owner of the SSH key with this fingerprint.
 func (p *Platform) ActorByKey(ctx context.Context, fingerprint string) (models.Actor, error) {
 	key, err := p.Store.KeyByFingerprint(ctx, fingerprint)
@@ -124,14 +67,20 @@ func (p *Platform) ActorByKey(ctx context.Context, fingerprint string) (models.A
 
 func (p *Platform) actor(ctx context.Context, user models.ID, via string) (models.Actor, error) {
 	found, err := p.Store.User(ctx, user)
+	if models.IsCode(err, models.NotFound) {
+		return models.Actor{}, models.Errorf(models.Unauthorized, "the account is gone").WithRemedy("ask an admin of the platform")
+	}
 	if err != nil {
 		return models.Actor{}, err
 	}
 	if found.Disabled {
-		return models.Actor{}, models.Errorf(models.Unauthorized, "the account %s is disabled", found.Name).
-			WithRemedy("ask an admin of the platform")
+		return models.Actor{}, disabled(found)
 	}
 	return models.Actor{UserID: found.ID, Name: found.Name, Admin: found.Admin, Via: via}, nil
+}
+
+func disabled(user models.User) error {
+	return models.Errorf(models.Unauthorized, "the account %s is disabled", user.Name).WithRemedy("ask an admin of the platform")
 }
 
 // AddKey lets an SSH public key push for actor. text is one line as ssh-keygen

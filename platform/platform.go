@@ -84,6 +84,9 @@ type Platform struct {
 
 // Settings is what the operator decided.
 type Settings struct {
+	// PublicURL is where people reach the API, without a slash at its end. All
+	// links that Sky makes begin with it, whatever a request's Host says.
+	PublicURL string
 	// Domain is the platform's domain: an App answers at APP.Domain.
 	Domain string
 	// IngressAddr is where the ingress listens on this machine.

@@ -145,7 +145,7 @@ type LogLine struct {
 	Kind   string    `json:"kind" enum:"say,detail,stdout,stderr,end" doc:"say is Sky's own words, detail a build's output"`
 	Source string    `json:"source,omitempty" example:"web.1"`
 	Text   string    `json:"text"`
-	Code   string    `json:"code,omitempty" doc:"With kind end: the log could not be begun, and text says why"`
+	Code   string    `json:"code,omitempty" doc:"With kind end: the log could not be begun or go on, and text says why"`
 	Remedy string    `json:"remedy,omitempty" doc:"With code: what to do about it"`
 }
 

@@ -1,0 +1,47 @@
+package v1
+
+import "time"
+
+// Token is an API token, without its text.
+type Token struct {
+	ID           string     `json:"id"`
+	Name         string     `json:"name" example:"ci"`
+	Scopes       []string   `json:"scopes" enum:"read,deploy,write,billing,admin"`
+	Organisation string     `json:"organisation,omitempty" doc:"The one organisation that it is limited to; absent is all of yours"`
+	ExpiresAt    *time.Time `json:"expires_at,omitempty" doc:"Absent: it lives until it is revoked"`
+	UsedAt       *time.Time `json:"used_at,omitempty" doc:"To the minute or so"`
+	CreatedAt    time.Time  `json:"created_at"`
+	Current      bool       `json:"current" doc:"Whether it is the one that asks"`
+}
+
+// NewToken is an API token to make.
+type NewToken struct {
+	Name         string     `json:"name" minLength:"1" maxLength:"100" example:"ci"`
+	Scopes       []string   `json:"scopes" minItems:"1" maxItems:"5" enum:"read,deploy,write,billing,admin" doc:"Each includes those before it, but for billing"`
+	Organisation string     `json:"organisation,omitempty" maxLength:"40" doc:"Limits it to one organisation"`
+	ExpiresAt    *time.Time `json:"expires_at,omitempty" doc:"Absent: it lives until it is revoked"`
+}
+
+// CreatedToken is a fresh API token.
+type CreatedToken struct {
+	Token Token  `json:"token"`
+	Text  string `json:"text" doc:"Shown this once"`
+}
+
+// Login is what somebody proves themselves with.
+type Login struct {
+	Login    string `json:"login" minLength:"1" maxLength:"254" doc:"Name or e-mail address" example:"ann"`
+	Password string `json:"password" minLength:"1" maxLength:"800"`
+	Code     string `json:"code,omitempty" maxLength:"40" doc:"Six digits of your authenticator, or a recovery code, where two factors are on"`
+}
+
+// Session is a login.
+type Session struct {
+	ID        string    `json:"id"`
+	Client    string    `json:"client" doc:"What the browser calls itself"`
+	Address   string    `json:"address" doc:"Where it logged in from"`
+	ExpiresAt time.Time `json:"expires_at" doc:"When it ends if it is not used"`
+	SeenAt    time.Time `json:"seen_at" doc:"To the minute or so"`
+	CreatedAt time.Time `json:"created_at"`
+	Current   bool      `json:"current" doc:"Whether it is the one that asks"`
+}
