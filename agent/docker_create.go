@@ -29,8 +29,13 @@ const (
 	tmpfsOptions = "rw,nosuid,nodev,mode=1777,size=67108864"
 )
 
+// imageIDPrefix begins the name of an image that was built here: it is in no
+// registry.
+const imageIDPrefix = "sha256:"
+
 // Pull implements engine. An image that is there is not asked for again: a
-// reference by digest cannot change.
+// reference by digest cannot change. One that was built here and is gone is
+// errNoImage.
 func (d *docker) Pull(ctx context.Context, image string) error {
 	if err := d.agree(ctx); err != nil {
 		return err
@@ -39,6 +44,9 @@ func (d *docker) Pull(ctx context.Context, image string) error {
 		return nil
 	} else if !errdefs.IsNotFound(err) {
 		return dockerError("inspect image", err)
+	}
+	if strings.HasPrefix(image, imageIDPrefix) {
+		return errNoImage
 	}
 	progress, err := d.client.ImagePull(ctx, image, imagetypes.PullOptions{})
 	if err != nil {

@@ -346,6 +346,7 @@ func TestFailuresSayWhy(t *testing.T) {
 		"sick":    {r.instance("x", soon, func(i *protocol.Instance) { i.Health.Path = "/sick" }), "GET /sick answered 500 within 2s", ""},
 		"command": {r.instance("x", func(i *protocol.Instance) { i.Command = []string{"nope"} }), `its command "nope" was not found in the image`, ""},
 		"image":   {r.instance("x", func(i *protocol.Instance) { i.Image = "127.0.0.1:1/none@sha256:" + strings.Repeat("0", 64) }), "could not be fetched", ""},
+		"gone":    {r.instance("x", func(i *protocol.Instance) { i.Image = "sha256:" + strings.Repeat("0", 64) }), "is gone from this machine: push another commit", ""},
 	}
 	var all []protocol.Instance
 	for _, c := range cases {

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/skypanel/sky/agent/protocol"
@@ -47,6 +48,8 @@ var (
 	errGone    = errors.New("the container is gone")
 	errAway    = errors.New("the container engine does not answer")
 	errRefused = errors.New("the container engine refused")
+	// errNoImage is an errRefused.
+	errNoImage = fmt.Errorf("%w: the image is not there, and in no registry", errRefused)
 )
 
 // logQuery says what part of a log is wanted.

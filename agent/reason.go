@@ -40,6 +40,10 @@ func outOfMemory(c container) string {
 	return fmt.Sprintf("was killed: out of memory (limit %d MB)", c.Memory>>20)
 }
 
+// goneReason is why a Release cannot run where its image was lost, or never was:
+// on a machine that a backup was restored on.
+const goneReason = "the image of this release is gone from this machine: push another commit, and one is built"
+
 func missingReason(command string) string {
 	return fmt.Sprintf("its command %q was not found in the image", command)
 }

@@ -157,6 +157,9 @@ func startReason(step actionKind, spec protocol.Instance, err error) string {
 	if strings.Contains(err.Error(), "executable file not found") && len(spec.Command) > 0 {
 		return missingReason(spec.Command[0])
 	}
+	if errors.Is(err, errNoImage) {
+		return goneReason
+	}
 	if step == actPull || errors.Is(err, errGone) {
 		return fmt.Sprintf("its image %s could not be fetched: %v", spec.Image, err)
 	}
