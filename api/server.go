@@ -18,6 +18,8 @@ import (
 // Config is what the API needs. Platform and Log are required.
 type Config struct {
 	Platform *platform.Platform
+	// Backups is nil where none can be taken.
+	Backups *platform.Backups
 	// Link is the agents' door, mounted at LinkPath.
 	Link     http.Handler
 	LinkPath string
@@ -70,6 +72,7 @@ func New(config Config) http.Handler {
 	s.operations(routes)
 	s.logs(routes)
 	s.nodes(routes)
+	s.backups(routes)
 	return engine
 }
 

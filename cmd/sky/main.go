@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	v1 "github.com/skypanel/sky/api/v1"
+	"github.com/skypanel/sky/models"
 )
 
 // version is set by the linker.
@@ -46,7 +47,10 @@ func explain(err error) {
 	fmt.Fprintf(os.Stderr, "sky: %s\n", err)
 	var problem *v1.Problem
 	var unreachable *url.Error
+	refused := models.AsError(err)
 	switch {
+	case refused != nil && refused.Remedy != "":
+		fmt.Fprintf(os.Stderr, "     %s\n", refused.Remedy)
 	case errors.As(err, &problem) && problem.Remedy != "":
 		fmt.Fprintf(os.Stderr, "     %s\n", problem.Remedy)
 	case errors.As(err, &unreachable):

@@ -102,7 +102,7 @@ func (c *cli) openCommand() *cobra.Command {
 
 func (c *cli) adminCommand() *cobra.Command {
 	command := &cobra.Command{Use: "admin", Short: "Administer the platform"}
-	command.AddCommand(c.adminNodes(), c.adminNodeAdd())
+	command.AddCommand(c.adminNodes(), c.adminNodeAdd(), c.adminBackup(), c.adminRestore())
 	return command
 }
 

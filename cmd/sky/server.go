@@ -83,6 +83,9 @@ func newControlPlane(ctx context.Context, config *serverConfig, logTo io.Writer)
 	if c.lock, err = lockDataDir(config.dataDir); err != nil {
 		return nil, err
 	}
+	if err := platform.CheckRestored(config.dataDir); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
 	if err := c.open(ctx); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
@@ -199,7 +202,8 @@ func (c *controlPlane) doors(repos *gitserver.Repositories) error {
 	door := gitserver.Door{Repositories: repos, Receiver: receiver{c.platform}, Log: c.log, Limits: limits}
 	c.ssh = &gitserver.SSH{Door: door, HostKeys: hostKeys}
 	rest := api.New(api.Config{
-		Platform: c.platform, Link: c.fleet.Handler(), LinkPath: protocol.LinkPath, Version: version, Log: c.log,
+		Platform: c.platform, Backups: &platform.Backups{Platform: c.platform, Repositories: snapshots{repos}, Version: version},
+		Link: c.fleet.Handler(), LinkPath: protocol.LinkPath, Version: version, Log: c.log,
 		GitURL: func(app string) string {
 			return "ssh://git@" + reachable(c.config.ssh, c.config.domain) + "/" + app + ".git"
 		},
