@@ -63,8 +63,7 @@ func New(config Config) http.Handler {
 	huma.NewError = newProblem // huma's one seam for errors of its own
 	routes := humagin.New(engine, documented)
 	routes.UseMiddleware(s.authenticate(routes))
-	s.sessions(routes)
-	s.tokens(routes)
+	s.access(engine, routes)
 	s.accounts(routes)
 	s.apps(routes)
 	s.builds(routes)
@@ -73,6 +72,12 @@ func New(config Config) http.Handler {
 	s.logs(routes)
 	s.nodes(routes)
 	s.backups(routes)
+	s.organisations(routes)
+	s.plans(routes)
+	s.runtimes(routes)
+	s.billing(routes)
+	s.overview(routes)
+	s.domains(routes)
 	return engine
 }
 
@@ -172,6 +177,22 @@ type PageInput struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most"`
 	Cursor string `query:"cursor" maxLength:"1024" doc:"What the page before had as next"`
 	Sort   string `query:"sort" maxLength:"40" doc:"The field to sort by, with - before it to turn it round"`
+}
+
+// OptionalBool is a query parameter that is true, false, or not given.
+type OptionalBool string
+
+// Schema implements huma.SchemaProvider.
+func (OptionalBool) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Enum: []any{"true", "false"}}
+}
+
+func (o OptionalBool) value() *bool {
+	if o == "" {
+		return nil
+	}
+	given := o == "true"
+	return &given
 }
 
 func (i PageInput) page() models.PageRequest {

@@ -23,7 +23,7 @@ const (
 // spent by it.
 func (p *Platform) Join(ctx context.Context, token string) (models.Node, string, error) {
 	refused := models.Errorf(models.Unauthorized, "the join token is not valid, was used, or has expired").
-		WithRemedy("an admin makes another with `sky admin node-add NAME`")
+		WithRemedy("an admin makes another with `sky admin nodes add NAME`")
 	node, err := p.Store.NodeByJoin(ctx, hashToken(token))
 	if models.IsCode(err, models.NotFound) {
 		return models.Node{}, "", refused

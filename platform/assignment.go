@@ -43,12 +43,28 @@ func (p *Platform) Assignment(ctx context.Context, id models.ID) (protocol.Assig
 	if assignment.Instances, err = p.assign(ctx, byID, instances); err != nil {
 		return protocol.Assignment{}, err
 	}
+	hosts, err := p.hosts(ctx)
+	if err != nil {
+		return protocol.Assignment{}, err
+	}
 	for _, app := range apps {
 		if app.LiveReleaseID != nil {
-			assignment.Routes = append(assignment.Routes, p.route(app, instances))
+			route := p.route(app, instances)
+			route.Hosts = append(route.Hosts, hosts[app.ID]...)
+			assignment.Routes = append(assignment.Routes, route)
 		}
 	}
 	return assignment, nil
+}
+
+// hosts are the proved domains, by App.
+func (p *Platform) hosts(ctx context.Context) (map[models.ID][]string, error) {
+	domains, err := p.Store.VerifiedDomains(ctx)
+	hosts := map[models.ID][]string{}
+	for _, domain := range domains {
+		hosts[domain.AppID] = append(hosts[domain.AppID], domain.Host)
+	}
+	return hosts, err
 }
 
 // assign describes the instances, each with its Release's Config.

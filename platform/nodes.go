@@ -28,8 +28,14 @@ func (p *Platform) EnsureNode(ctx context.Context, name string) (models.Node, er
 
 // AddNode makes a Node and returns the single-use token that registers its
 // agent.
-func (p *Platform) AddNode(ctx context.Context, actor models.Actor, name string) (models.Node, string, error) {
+func (p *Platform) AddNode(ctx context.Context, actor models.Actor, name, region string) (models.Node, string, error) {
 	if err := permitPlatform(actor); err != nil {
+		return models.Node{}, "", err
+	}
+	if region == "" {
+		region = defaultRegion
+	}
+	if err := checkRegionName(region); err != nil {
 		return models.Node{}, "", err
 	}
 	if err := models.CheckAppName(name); err != nil {
@@ -39,10 +45,12 @@ func (p *Platform) AddNode(ctx context.Context, actor models.Actor, name string)
 	token := newToken()
 	expires := now().Add(joinTokenLife)
 	node := models.Node{
-		ID: models.NewID(), Name: name, State: models.NodePending, Region: defaultRegion, JoinHash: hashToken(token),
+		ID: models.NewID(), Name: name, State: models.NodePending, Region: region, JoinHash: hashToken(token),
 		JoinExpiresAt: &expires, CreatedAt: now(),
 	}
-	err := p.commit(ctx, actor, fact{kind: "node.add", detail: name}, func(tx *store.Store) error { return tx.CreateNode(ctx, &node) })
+	err := p.commit(ctx, actor, fact{kind: "node.add", detail: name}, func(tx *store.Store) error {
+		return taken(tx.CreateNode(ctx, &node), "node", name)
+	})
 	return node, token, err
 }
 
@@ -99,6 +107,14 @@ func (p *Platform) Node(ctx context.Context, actor models.Actor, name string) (N
 	return nodeView(node, reserved[node.ID]), err
 }
 
+func checkRegionName(name string) error {
+	if models.CheckAppName(name) == nil {
+		return nil
+	}
+	return models.Errorf(models.Invalid, "that is not a region's name").WithField("region").
+		WithRemedy("use lower-case letters, digits and dashes")
+}
+
 // NodeChange are the settings to change; nil leaves one as it is.
 type NodeChange struct {
 	Region   *string
@@ -112,9 +128,10 @@ func (p *Platform) ChangeNode(ctx context.Context, actor models.Actor, name, rev
 	if err != nil {
 		return NodeView{}, err
 	}
-	if change.Region != nil && models.CheckAppName(*change.Region) != nil {
-		return NodeView{}, models.Errorf(models.Invalid, "that is not a region's name").WithField("region").
-			WithRemedy("use lower-case letters, digits and dashes")
+	if change.Region != nil {
+		if err := checkRegionName(*change.Region); err != nil {
+			return NodeView{}, err
+		}
 	}
 	err = p.commit(ctx, actor, fact{kind: "node.change", detail: name}, func(tx *store.Store) error {
 		view.Node, err = tx.UpdateNode(ctx, view.ID, func(row *models.Node) error {

@@ -68,6 +68,7 @@ type Platform struct {
 	Roller       *rollout.Roller
 	Logs         *logs.Hub
 	Vault        *Vault
+	Resolver     Resolver
 	Settings     Settings
 	Log          *slog.Logger
 

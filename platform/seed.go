@@ -96,6 +96,15 @@ func (p *Platform) Seed(ctx context.Context) (int, error) {
 	return added, p.givePlans(ctx)
 }
 
+// SeedFor is Seed, for an admin of the platform who asks for it.
+func (p *Platform) SeedFor(ctx context.Context, actor models.Actor) (int, error) {
+	if err := permitPlatform(actor); err != nil {
+		return 0, err
+	}
+	p.record(ctx, actor, fact{kind: "settings.seed"})
+	return p.Seed(ctx)
+}
+
 func seededBefore(ctx context.Context, tx *store.Store) (map[string]bool, error) {
 	before := map[string]bool{}
 	err := tx.LockSetting(ctx, seeded, &before)

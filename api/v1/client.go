@@ -47,8 +47,7 @@ func (c *Client) AddKey(ctx context.Context, key NewKey) (Key, error) {
 
 // RemoveKey removes the key of this name or fingerprint.
 func (c *Client) RemoveKey(ctx context.Context, name string) error {
-	_, err := call[struct{}](ctx, c, http.MethodDelete, customer+"/keys/"+url.PathEscape(name), nil)
-	return err
+	return c.do(ctx, http.MethodDelete, customer+"/keys/"+url.PathEscape(name), nil)
 }
 
 // Apps lists your apps; an empty organisation is all of yours.
@@ -73,8 +72,7 @@ func (c *Client) ChangeApp(ctx context.Context, name string, change AppChange) (
 
 // DestroyApp removes an app with all it has; confirm repeats its name.
 func (c *Client) DestroyApp(ctx context.Context, name, confirm string) error {
-	_, err := call[struct{}](ctx, c, http.MethodDelete, appPath(name)+"?confirm="+url.QueryEscape(confirm), nil)
-	return err
+	return c.do(ctx, http.MethodDelete, appPath(name)+"?confirm="+url.QueryEscape(confirm), nil)
 }
 
 // Builds lists an app's builds, newest first.
@@ -94,14 +92,14 @@ func (c *Client) CancelBuild(ctx context.Context, app string, number int) (Build
 
 // BuildLog calls yield for each line; with follow until the build ends.
 func (c *Client) BuildLog(ctx context.Context, app string, number int, follow bool, yield func(LogLine) error) error {
-	return c.stream(ctx, buildPath(app, number)+"/logs?follow="+strconv.FormatBool(follow), yield)
+	return stream(ctx, c, buildPath(app, number)+"/logs?follow="+strconv.FormatBool(follow), yield)
 }
 
 // AppLog calls yield for the last lines of an app's log; with follow it goes on
 // until ctx ends.
 func (c *Client) AppLog(ctx context.Context, app string, lines int, follow bool, yield func(LogLine) error) error {
 	path := fmt.Sprintf("%s/logs?lines=%d&follow=%t", appPath(app), lines, follow)
-	return c.stream(ctx, path, yield)
+	return stream(ctx, c, path, yield)
 }
 
 // Releases lists an app's releases, newest first.
@@ -144,16 +142,6 @@ func (c *Client) Instances(ctx context.Context, app string) ([]Instance, error) 
 	return call[[]Instance](ctx, c, http.MethodGet, appPath(app)+"/instances", nil)
 }
 
-// Nodes lists the nodes, for an admin.
-func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
-	return call[[]Node](ctx, c, http.MethodGet, admin+"/nodes", nil)
-}
-
-// AddNode makes a node and its join token, for an admin.
-func (c *Client) AddNode(ctx context.Context, name string) (JoinToken, error) {
-	return call[JoinToken](ctx, c, http.MethodPost, admin+"/nodes", NewNode{Name: name})
-}
-
 // Join exchanges a join token for a credential.
 func (c *Client) Join(ctx context.Context, token string) (Credential, error) {
 	return call[Credential](ctx, c, http.MethodPost, internal+"/nodes/register", Join{Token: token})
@@ -185,6 +173,12 @@ func list[T any](ctx context.Context, c *Client, path string) ([]T, error) {
 	}
 }
 
+// do sends one request whose answer has nothing to say.
+func (c *Client) do(ctx context.Context, method, path string, body any) error {
+	_, err := call[struct{}](ctx, c, method, path, body)
+	return err
+}
+
 // call sends one request and decodes its answer.
 func call[T any](ctx context.Context, c *Client, method, path string, body any) (T, error) {
 	var decoded T
@@ -203,21 +197,34 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any) 
 }
 
 func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
-	var content io.Reader
+	var content []byte
 	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
+		var err error
+		if content, err = json.Marshal(body); err != nil {
 			return nil, fmt.Errorf("encode request: %w", err)
 		}
-		content = bytes.NewReader(text)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.URL, "/")+path, content)
+	return c.Raw(ctx, method, path, content, nil)
+}
+
+// Raw sends one request as it is given, with headers as "Name: value", and
+// returns an answer below 400; the caller closes its body. Others are *Problem.
+func (c *Client) Raw(ctx context.Context, method, path string, content []byte, headers []string) (*http.Response, error) {
+	var body io.Reader
+	if len(content) > 0 {
+		body = bytes.NewReader(content)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.URL, "/")+path, body)
 	if err != nil {
 		return nil, fmt.Errorf("the server's address: %w", err)
 	}
 	request.Header.Set("Authorization", "Bearer "+c.Token)
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
+	}
+	for _, header := range headers {
+		name, value, _ := strings.Cut(header, ":")
+		request.Header.Set(strings.TrimSpace(name), strings.TrimSpace(value))
 	}
 	answer, err := c.HTTP.Do(request)
 	if err != nil {
@@ -239,10 +246,9 @@ func readProblem(answer *http.Response) error {
 	return problem
 }
 
-// stream reads server-sent events (the WHATWG HTML standard, section 9.2) of
-// log lines. A line of kind "end" ends it; its text is why the build failed. A
-// log that could not be begun returns its *Problem.
-func (c *Client) stream(ctx context.Context, path string, yield func(LogLine) error) error {
+// stream reads server-sent events (the WHATWG HTML standard, section 9.2), each
+// the JSON of a T. A stream that could not be begun returns its *Problem.
+func stream[T any](ctx context.Context, c *Client, path string, yield func(T) error) error {
 	answer, err := c.send(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return err
@@ -255,19 +261,20 @@ func (c *Client) stream(ctx context.Context, path string, yield func(LogLine) er
 		if !ok {
 			continue
 		}
-		line := LogLine{}
-		if err := json.Unmarshal([]byte(data), &line); err != nil {
-			return fmt.Errorf("read log line: %w", err)
+		refused := LogLine{}
+		if json.Unmarshal([]byte(data), &refused) == nil && refused.Code != "" {
+			return &Problem{Status: answer.StatusCode, Code: refused.Code, Detail: refused.Text, Remedy: refused.Remedy}
 		}
-		if line.Code != "" {
-			return &Problem{Status: answer.StatusCode, Code: line.Code, Detail: line.Text, Remedy: line.Remedy}
+		var event T
+		if err := json.Unmarshal([]byte(data), &event); err != nil {
+			return fmt.Errorf("read event: %w", err)
 		}
-		if err := yield(line); err != nil {
+		if err := yield(event); err != nil {
 			return err
 		}
 	}
 	if err := scanner.Err(); err != nil && !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("the log was cut off: %w", err)
+		return fmt.Errorf("the stream was cut off: %w", err)
 	}
 	return nil
 }

@@ -153,16 +153,30 @@ type LogLine struct {
 type Node struct {
 	ID            string     `json:"id"`
 	Name          string     `json:"name"`
-	State         string     `json:"state" enum:"pending,online,offline,cordoned,removed"`
+	State         string     `json:"state" enum:"pending,online,offline,removed"`
+	Region        string     `json:"region" example:"default"`
+	Cordoned      bool       `json:"cordoned" doc:"Gets nothing new"`
 	EngineVersion string     `json:"engine_version,omitempty"`
+	AgentVersion  string     `json:"agent_version,omitempty"`
 	CPUs          int        `json:"cpus,omitempty"`
 	MemoryBytes   int64      `json:"memory_bytes,omitempty"`
+	DiskBytes     int64      `json:"disk_bytes,omitempty"`
 	SeenAt        *time.Time `json:"seen_at,omitempty"`
+	// What its last heartbeat said.
+	CPUPercent      int   `json:"cpu_percent"`
+	MemoryUsedBytes int64 `json:"memory_used_bytes"`
+	DiskUsedBytes   int64 `json:"disk_used_bytes"`
+	Containers      int   `json:"containers"`
+	// What it has promised.
+	Instances      int   `json:"instances"`
+	ReservedMillis int64 `json:"reserved_millis" doc:"Thousandths of a CPU that plans promise"`
+	ReservedBytes  int64 `json:"reserved_bytes"`
 }
 
 // NewNode is a node to add.
 type NewNode struct {
-	Name string `json:"name" example:"worker-1"`
+	Name   string `json:"name" maxLength:"40" example:"worker-1"`
+	Region string `json:"region,omitempty" maxLength:"40" doc:"By default \"default\""`
 }
 
 // JoinToken registers a node's agent, once.

@@ -30,7 +30,7 @@ func agentCommand(s streams) *cobra.Command {
 	}
 	flags := command.Flags()
 	flags.StringVar(&config.server, "server", "", "the control plane's address, such as http://10.0.0.1:8080")
-	flags.StringVar(&config.token, "join", "", "join token, for the first start; an admin makes it with `sky admin node-add NAME`")
+	flags.StringVar(&config.token, "join", "", "join token, for the first start; an admin makes it with `sky admin nodes add NAME`")
 	flags.StringVar(&config.dataDir, "data-dir", defaultDataDir(), "where the agent keeps its assignment")
 	flags.StringVar(&config.ingress, "ingress", "0.0.0.0:80", "address at which apps answer")
 	flags.StringVar(&config.dockerHost, "docker-host", "", "Docker's address; empty as the docker command finds it")

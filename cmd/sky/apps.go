@@ -15,7 +15,7 @@ import (
 
 func (c *cli) appsCommand() *cobra.Command {
 	command := &cobra.Command{Use: "apps", Short: "Manage apps"}
-	command.AddCommand(c.appsCreate(), c.appsList(), c.appsInfo(), c.appsSet(), c.appsDestroy())
+	command.AddCommand(c.appsCreate(), c.appsList(), c.appsInfo(), c.appsSet(), c.appsPlan(), c.appsDestroy())
 	return command
 }
 
@@ -124,6 +124,16 @@ func (c *cli) appsSet() *cobra.Command {
 				return err
 			}
 			return c.show(app, func() { fmt.Fprintf(c.out, "changed %s\n", app.Name) })
+		}),
+	})
+}
+
+func (c *cli) appsPlan() *cobra.Command {
+	return c.appFlag(&cobra.Command{
+		Use: "plan NAME", Short: "Move an app to another plan, at once and without losing a request", Args: cobra.ExactArgs(1),
+		RunE: c.onApp(func(ctx context.Context, client *v1.Client, name string, args []string) error {
+			done, err := client.ChangeAppPlan(ctx, name, args[0])
+			return c.outcome(done, err)
 		}),
 	})
 }

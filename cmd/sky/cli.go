@@ -22,6 +22,7 @@ type cli struct {
 	streams
 	json bool
 	app  string
+	org  string
 }
 
 // login is what `sky login` keeps, for one server.
@@ -144,6 +145,92 @@ func (c *cli) onNamedApp(run func(ctx context.Context, client *v1.Client, app st
 		}
 		return c.onApp(run)(command, nil)
 	}
+}
+
+// verb makes a command that asks the server.
+func (c *cli) verb(use, short string, args cobra.PositionalArgs, run func(ctx context.Context, client *v1.Client, args []string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: args,
+		RunE: func(command *cobra.Command, args []string) error {
+			client, err := c.client()
+			if err != nil {
+				return err
+			}
+			return run(command.Context(), client, args)
+		},
+	}
+}
+
+// group makes a command of several.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	made := &cobra.Command{Use: use, Short: short}
+	made.AddCommand(commands...)
+	return made
+}
+
+// listed shows a list, a row each.
+func listed[T any](c *cli, items []T, err error, headings string, row func(T) []string) error {
+	if err != nil {
+		return err
+	}
+	return c.show(items, func() {
+		var rows [][]string
+		for _, item := range items {
+			rows = append(rows, row(item))
+		}
+		c.table(headings, rows)
+	})
+}
+
+// did shows a thing that was changed, and says so.
+func did[T any](c *cli, thing T, err error, format string, args ...any) error {
+	if err != nil {
+		return err
+	}
+	return c.show(thing, func() { fmt.Fprintf(c.out, format+"\n", args...) })
+}
+
+// gone says that something was removed.
+func (c *cli) gone(err error, format string, args ...any) error {
+	return did(c, struct{}{}, err, format, args...)
+}
+
+// organisation returns the one that --org or SKY_ORG names, or else the only one
+// that you are in, or the one of your name.
+func (c *cli) organisation(ctx context.Context, client *v1.Client) (string, error) {
+	if c.org != "" {
+		return c.org, nil
+	}
+	if name := os.Getenv("SKY_ORG"); name != "" {
+		return name, nil
+	}
+	mine, err := client.Organisations(ctx)
+	if err != nil {
+		return "", err
+	}
+	who, err := client.Whoami(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, organisation := range mine {
+		if len(mine) == 1 || organisation.Name == who.Name {
+			return organisation.Name, nil
+		}
+	}
+	return "", usagef("which organisation? Pass --org NAME; `sky orgs list` shows yours")
+}
+
+// onOrg makes a command about one organisation.
+func (c *cli) onOrg(use, short string, args cobra.PositionalArgs, run func(ctx context.Context, client *v1.Client, org string, args []string) error) *cobra.Command {
+	command := c.verb(use, short, args, func(ctx context.Context, client *v1.Client, args []string) error {
+		org, err := c.organisation(ctx, client)
+		if err != nil {
+			return err
+		}
+		return run(ctx, client, org, args)
+	})
+	c.orgFlag(command, &c.org, "the organisation; by default your own, or SKY_ORG")
+	return command
 }
 
 // outcome shows what an operation did.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,12 +37,12 @@ func newRoot(s streams) *cobra.Command {
 		c.appsCommand(), c.buildsCommand(), c.releasesCommand(), c.rollbackCommand(), c.promoteCommand(), c.envCommand(), c.scaleCommand(),
 		c.psCommand(), c.operateCommand("restart", "Restart an app without losing a request"),
 		c.operateCommand("stop", "Stop an app; it keeps all it has"), c.operateCommand("start", "Start a stopped app"),
-		c.logsCommand(), c.openCommand(),
+		c.logsCommand(), c.openCommand(), c.domainsCommand(),
 	} {
 		command.GroupID = "app"
 		root.AddCommand(command)
 	}
-	for _, command := range []*cobra.Command{c.loginCommand(), c.whoamiCommand(), c.keysCommand()} {
+	for _, command := range []*cobra.Command{c.loginCommand(), c.whoamiCommand(), c.keysCommand(), c.orgsCommand(), c.membersCommand(), c.billingCommand(), c.plansCommand(), c.runtimesCommand(), c.regionsCommand(), c.apiCommand()} {
 		command.GroupID = "account"
 		root.AddCommand(command)
 	}
@@ -77,7 +78,7 @@ func fromEnvironment(flags *pflag.FlagSet) error {
 	flags.VisitAll(func(flag *pflag.Flag) {
 		name := "SKY_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
 		value, set := os.LookupEnv(name)
-		if flag.Changed || !set || failure != nil || flag.Name == "json" || flag.Name == "app" {
+		if flag.Changed || !set || failure != nil || slices.Contains([]string{"json", "app", "org"}, flag.Name) {
 			return
 		}
 		if err := flags.Set(flag.Name, value); err != nil {

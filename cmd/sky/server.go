@@ -169,7 +169,7 @@ func (c *controlPlane) wire(ctx context.Context) error {
 	repos := &gitserver.Repositories{Dir: filepath.Join(c.config.dataDir, "repositories"), Log: c.log}
 	_, port, _ := net.SplitHostPort(c.config.ingress)
 	p := &platform.Platform{
-		Store: c.store, Repositories: repositories{repos}, Builder: c.builder, Logs: c.logs, Vault: vault, Log: c.log,
+		Store: c.store, Repositories: repositories{repos}, Builder: c.builder, Logs: c.logs, Vault: vault, Resolver: net.DefaultResolver, Log: c.log,
 		Settings: platform.Settings{
 			Domain: c.config.domain, IngressAddr: local(c.config.ingress), PublicPort: port,
 			DataDir: c.config.dataDir, MinFreeBytes: c.config.minFreeMB << 20,
