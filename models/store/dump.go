@@ -52,15 +52,7 @@ func NewestSchema() (int64, error) {
 // line of JSON for each row, its columns by name. All rows are of one moment;
 // others may write meanwhile.
 func (s *Store) Dump(ctx context.Context, open func(table string) (io.Writer, error)) (Dump, error) {
-	pool, err := s.read.DB()
-	if err != nil {
-		return Dump{}, fmt.Errorf("database pool: %w", err)
-	}
-	options := &sql.TxOptions{ReadOnly: true}
-	if s.engine == enginePostgres {
-		options.Isolation = sql.LevelRepeatableRead
-	}
-	tx, err := pool.BeginTx(ctx, options)
+	tx, err := s.beginSnapshot(ctx)
 	if err != nil {
 		return Dump{}, fmt.Errorf("begin snapshot: %w", err)
 	}
@@ -82,6 +74,19 @@ func (s *Store) Dump(ctx context.Context, open func(table string) (io.Writer, er
 		dump.Tables = append(dump.Tables, DumpedTable{table.name, rows})
 	}
 	return dump, nil
+}
+
+// beginSnapshot begins a transaction that sees one moment, and holds nobody up.
+func (s *Store) beginSnapshot(ctx context.Context) (*sql.Tx, error) {
+	pool, err := s.read.DB()
+	if err != nil {
+		return nil, fmt.Errorf("database pool: %w", err)
+	}
+	options := &sql.TxOptions{ReadOnly: true}
+	if s.engine == enginePostgres {
+		options.Isolation = sql.LevelRepeatableRead
+	}
+	return pool.BeginTx(ctx, options)
 }
 
 func dumpTable(ctx context.Context, db gorm.ConnPool, table table, open func(table string) (io.Writer, error)) (int, error) {
