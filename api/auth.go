@@ -26,6 +26,17 @@ func securitySchemes(cookie string) map[string]*huma.SecurityScheme {
 	}
 }
 
+var errCrossOrigin = models.Errorf(models.Forbidden, "another site sent this request").
+	WithRemedy("use the dashboard at its own address, or an API token")
+
+// access registers all that is about who comes in, and how.
+func (s *server) access(engine *gin.Engine, routes huma.API) {
+	s.sessions(routes)
+	s.tokens(routes)
+	s.links(routes)
+	s.pages(engine)
+}
+
 type actorKey struct{}
 
 // actor returns who asks. Operations without Security have nobody.
@@ -72,8 +83,7 @@ func (s *server) identify(c *gin.Context, required bool) (models.Actor, error) {
 	header := c.GetHeader("Authorization")
 	if header == "" {
 		if err := s.cross.Check(c.Request); err != nil {
-			return models.Actor{}, models.Errorf(models.Forbidden, "another site sent this request").
-				WithRemedy("use the dashboard at its own address, or an API token")
+			return models.Actor{}, errCrossOrigin
 		}
 	}
 	if !required {

@@ -100,6 +100,16 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
+	s, handler := newParts(t)
+	s.Server = httptest.NewServer(handler)
+	s.client = &v1.Client{URL: s.URL, Token: s.admin, HTTP: s.Server.Client()}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// newParts is a site without its HTTP server, and what that would serve.
+func newParts(t *testing.T) (*site, http.Handler) {
+	t.Helper()
 	dir := t.TempDir()
 	database, err := store.OpenSQLite(t.Context(), filepath.Join(dir, "sky.db"))
 	require.NoError(t, err)
@@ -120,17 +130,14 @@ func newSite(t *testing.T) *site {
 	require.NoError(t, s.platform.EnsureAdmin(t.Context(), filepath.Join(dir, "token")))
 	s.admin, err = platform.ReadTokenFile(filepath.Join(dir, "token"))
 	require.NoError(t, err)
-	s.Server = httptest.NewServer(api.New(api.Config{
-		Platform: s.platform, Version: "test", Log: log, GitURL: func(app string) string { return "ssh://git/" + app + ".git" },
-	}))
-	s.client = &v1.Client{URL: s.URL, Token: s.admin, HTTP: s.Server.Client()}
 	t.Cleanup(func() {
-		s.Close()
 		s.platform.Stop()
 		require.NoError(t, hub.Close())
 		require.NoError(t, database.Close())
 	})
-	return s
+	return s, api.New(api.Config{
+		Platform: s.platform, Version: "test", Log: log, GitURL: func(app string) string { return "ssh://git/" + app + ".git" },
+	})
 }
 
 // user makes somebody who is no admin and returns a token of theirs.

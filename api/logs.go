@@ -31,16 +31,15 @@ type AppLogInput struct {
 }
 
 func (s *server) logs(routes huma.API) {
-	events := map[string]any{"message": v1.LogLine{}}
 	build := operation(http.MethodGet, appPath+"/builds/{number}/logs", "build-log", "Read and follow a build's log", models.AppRead)
-	stream(s, routes, build, events, source[BuildLogInput, models.Build]{
+	stream(s, routes, build, v1.LogLine{}, source[BuildLogInput, models.Build]{
 		find: func(ctx context.Context, input *BuildLogInput) (models.Build, error) {
 			return s.build(ctx, &input.BuildInput)
 		},
 		read: s.buildLog,
 	})
 	app := operation(http.MethodGet, appPath+"/logs", "app-log", "Read and follow what an app's instances print", models.AppRead)
-	stream(s, routes, app, events, source[AppLogInput, models.App]{
+	stream(s, routes, app, v1.LogLine{}, source[AppLogInput, models.App]{
 		find: func(ctx context.Context, input *AppLogInput) (models.App, error) {
 			return s.Platform.App(ctx, actor(ctx), models.AppRead, input.App)
 		},

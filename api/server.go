@@ -26,7 +26,10 @@ type Config struct {
 	// GitURL returns where an App is pushed to.
 	GitURL  func(app string) string
 	Version string
-	Log     *slog.Logger
+	// TrustedProxies are the networks whose X-Forwarded-For is believed; without
+	// any, a client's address is the connection's.
+	TrustedProxies []string
+	Log            *slog.Logger
 }
 
 // server holds what the handlers share.
@@ -47,7 +50,10 @@ const (
 func New(config Config) http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
-	_ = engine.SetTrustedProxies(nil) // gin trusts everybody by default; nil cannot fail
+	if err := engine.SetTrustedProxies(config.TrustedProxies); err != nil { // gin trusts everybody by default
+		_ = engine.SetTrustedProxies(nil) // which cannot fail
+		config.Log.Error("trusted proxies are ignored", "error", err)
+	}
 	s := &server{Config: config, cross: crossOrigin(config.Platform.Settings.PublicURL)}
 	engine.Use(s.recover)
 	engine.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })

@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/sse"
+	v1 "github.com/skypanel/sky/api/v1"
 	"github.com/skypanel/sky/models"
 )
 
@@ -21,13 +22,25 @@ type source[Input, Subject any] struct {
 	read func(ctx context.Context, subject Subject, input *Input, send sse.Sender) error
 }
 
-// stream registers an operation that answers with server-sent events. It ends
-// within seconds when the reader's token, session, account or role does.
-func stream[Input, Subject any](s *server, routes huma.API, described huma.Operation, events map[string]any, from source[Input, Subject]) {
+// stream registers an operation that answers with server-sent events like
+// message. It ends within seconds when the reader's token, session, account or
+// role does; an event "problem" says so, but for a log, whose last line does.
+func stream[Input, Subject any](s *server, routes huma.API, described huma.Operation, message any, from source[Input, Subject]) {
+	events := map[string]any{"message": message, "problem": v1.Problem{}}
+	if _, isLog := message.(v1.LogLine); isLog {
+		delete(events, "problem")
+	}
+	refuse := func(ctx context.Context, send sse.Sender, err error) {
+		if _, other := events["problem"]; other {
+			_ = send.Data(s.problem(ctx, err).Problem)
+			return
+		}
+		s.sendError(ctx, send, err)
+	}
 	sse.Register(routes, described, events, func(ctx context.Context, input *Input, send sse.Sender) {
 		subject, err := from.find(ctx, input)
 		if err != nil {
-			s.sendError(ctx, send, err)
+			refuse(ctx, send, err)
 			return
 		}
 		watched, end := context.WithCancelCause(ctx)
@@ -43,7 +56,7 @@ func stream[Input, Subject any](s *server, routes huma.API, described huma.Opera
 		end(nil)
 		watcher.Wait()
 		if refused != nil {
-			s.sendError(ctx, send, refused)
+			refuse(ctx, send, refused)
 			return
 		}
 		s.quiet(ctx, err)

@@ -30,7 +30,7 @@ func (p *Platform) config(ctx context.Context, app models.ID) (map[string]string
 	}
 	config := make(map[string]string, len(vars))
 	for _, variable := range vars {
-		plain, err := p.Vault.open(app, "env "+variable.Key, variable.Value)
+		plain, err := p.Vault.open(ofApp(app, "env "+variable.Key), variable.Value)
 		if err != nil {
 			return nil, fmt.Errorf("environment variable %s: %w", variable.Key, err)
 		}
@@ -215,7 +215,7 @@ func (p *Platform) applyStopped(ctx context.Context, app models.App, release mod
 func (p *Platform) storeConfig(ctx context.Context, tx *store.Store, app models.ID, change ConfigChange) error {
 	vars := make([]models.EnvVar, 0, len(change.Set))
 	for key, value := range change.Set {
-		sealed, err := p.Vault.seal(app, "env "+key, []byte(value))
+		sealed, err := p.Vault.seal(ofApp(app, "env "+key), []byte(value))
 		if err != nil {
 			return err
 		}

@@ -123,24 +123,24 @@ func TestVault(t *testing.T) {
 	vault, err := OpenVault(path, false)
 	require.NoError(t, err)
 	app, other := models.NewID(), models.NewID()
-	sealed, err := vault.seal(app, "env A", []byte("secret"))
+	sealed, err := vault.seal(ofApp(app, "env A"), []byte("secret"))
 	require.NoError(t, err)
 	require.NotContains(t, string(sealed), "secret")
 
 	reopened, err := OpenVault(path, true)
 	require.NoError(t, err)
-	plain, err := reopened.open(app, "env A", sealed)
+	plain, err := reopened.open(ofApp(app, "env A"), sealed)
 	require.NoError(t, err)
 	require.Equal(t, "secret", string(plain))
 
 	changed := append([]byte{}, sealed...)
 	changed[len(changed)-1]++
 	for name, open := range map[string]func() ([]byte, error){
-		"another variable": func() ([]byte, error) { return vault.open(app, "env B", sealed) },
-		"another app":      func() ([]byte, error) { return vault.open(other, "env A", sealed) },
-		"changed":          func() ([]byte, error) { return vault.open(app, "env A", changed) },
-		"cut":              func() ([]byte, error) { return vault.open(app, "env A", sealed[:10]) },
-		"empty":            func() ([]byte, error) { return vault.open(app, "env A", nil) },
+		"another variable": func() ([]byte, error) { return vault.open(ofApp(app, "env B"), sealed) },
+		"another app":      func() ([]byte, error) { return vault.open(ofApp(other, "env A"), sealed) },
+		"changed":          func() ([]byte, error) { return vault.open(ofApp(app, "env A"), changed) },
+		"cut":              func() ([]byte, error) { return vault.open(ofApp(app, "env A"), sealed[:10]) },
+		"empty":            func() ([]byte, error) { return vault.open(ofApp(app, "env A"), nil) },
 	} {
 		_, err := open()
 		require.Error(t, err, name)
@@ -156,21 +156,21 @@ func TestVaultRotation(t *testing.T) {
 	fresh, err := OpenVault(filepath.Join(dir, "new"), false)
 	require.NoError(t, err)
 	app := models.NewID()
-	before, err := old.seal(app, "x", []byte("1"))
+	before, err := old.seal(ofApp(app, "x"), []byte("1"))
 	require.NoError(t, err)
 	text, err := json.Marshal(append(fresh.keys, old.keys...))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "both"), text, 0o600))
 	both, err := OpenVault(filepath.Join(dir, "both"), true)
 	require.NoError(t, err)
-	plain, err := both.open(app, "x", before)
+	plain, err := both.open(ofApp(app, "x"), before)
 	require.NoError(t, err)
 	require.Equal(t, "1", string(plain))
-	after, err := both.seal(app, "x", []byte("2"))
+	after, err := both.seal(ofApp(app, "x"), []byte("2"))
 	require.NoError(t, err)
-	_, err = old.open(app, "x", after)
+	_, err = old.open(ofApp(app, "x"), after)
 	require.ErrorContains(t, err, "not in the key ring")
-	_, err = fresh.open(app, "x", after)
+	_, err = fresh.open(ofApp(app, "x"), after)
 	require.NoError(t, err)
 }
 

@@ -19,7 +19,7 @@ import (
 
 // Vault seals secrets with AES-256-GCM. Its key ring is a file that only Sky
 // reads; the first key seals, every key opens, so that keys can be rotated. A
-// sealed value opens only under the identity that it was sealed for: ciphertext
+// sealed value opens only in the place that it was sealed for: ciphertext
 // that was moved to another row does not decrypt.
 type Vault struct{ keys []masterKey }
 
@@ -97,10 +97,17 @@ func derive(key masterKey, purpose string) ([]byte, error) {
 	return derived, nil
 }
 
-// seal encrypts plain for the App and identity.
-func (v *Vault) seal(app models.ID, identity string, plain []byte) ([]byte, error) {
+// place is where a sealed value belongs: whose key seals it, and which row and
+// column of theirs it is.
+type place struct{ owner, row string }
+
+func ofApp(app models.ID, row string) place   { return place{"app " + app.String(), row} }
+func ofUser(user models.ID, row string) place { return place{"user " + user.String(), row} }
+
+// seal encrypts plain for its place.
+func (v *Vault) seal(at place, plain []byte) ([]byte, error) {
 	key := v.keys[0]
-	aead, err := appCipher(key, app)
+	aead, err := ownerCipher(key, at.owner)
 	if err != nil {
 		return nil, err
 	}
@@ -112,16 +119,16 @@ func (v *Vault) seal(app models.ID, identity string, plain []byte) ([]byte, erro
 	copy(sealed, id)
 	nonce := sealed[keyIDBytes:]
 	_, _ = rand.Read(nonce)
-	return aead.Seal(sealed, nonce, plain, []byte(identity)), nil
+	return aead.Seal(sealed, nonce, plain, []byte(at.row)), nil
 }
 
-// open decrypts what seal made for the same App and identity.
-func (v *Vault) open(app models.ID, identity string, sealed []byte) ([]byte, error) {
+// open decrypts what seal made for the same place.
+func (v *Vault) open(at place, sealed []byte) ([]byte, error) {
 	for _, key := range v.keys {
 		if len(sealed) < keyIDBytes || hex.EncodeToString(sealed[:keyIDBytes]) != key.ID {
 			continue
 		}
-		aead, err := appCipher(key, app)
+		aead, err := ownerCipher(key, at.owner)
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +136,7 @@ func (v *Vault) open(app models.ID, identity string, sealed []byte) ([]byte, err
 		if len(rest) < aead.NonceSize() {
 			break
 		}
-		plain, err := aead.Open(nil, rest[:aead.NonceSize()], rest[aead.NonceSize():], []byte(identity))
+		plain, err := aead.Open(nil, rest[:aead.NonceSize()], rest[aead.NonceSize():], []byte(at.row))
 		if err != nil {
 			return nil, errors.New("a sealed value does not open: it was changed or moved")
 		}
@@ -138,8 +145,8 @@ func (v *Vault) open(app models.ID, identity string, sealed []byte) ([]byte, err
 	return nil, errors.New("a sealed value was sealed with a key that is not in the key ring")
 }
 
-func appCipher(key masterKey, app models.ID) (cipher.AEAD, error) {
-	derived, err := derive(key, "app "+app.String())
+func ownerCipher(key masterKey, owner string) (cipher.AEAD, error) {
+	derived, err := derive(key, owner)
 	if err != nil {
 		return nil, err
 	}

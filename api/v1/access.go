@@ -45,3 +45,35 @@ type Session struct {
 	CreatedAt time.Time `json:"created_at"`
 	Current   bool      `json:"current" doc:"Whether it is the one that asks"`
 }
+
+// Setup is what the first admin decides.
+type Setup struct {
+	Token    string `json:"token" minLength:"1" maxLength:"100" doc:"The end of the link that Sky printed at its start"`
+	Name     string `json:"name,omitempty" maxLength:"40" doc:"Absent: it stays as it is"`
+	Email    string `json:"email" minLength:"3" maxLength:"254"`
+	Password string `json:"password" maxLength:"800" doc:"12 to 200 characters"`
+}
+
+// PasswordByLink sets a password by a one-time link.
+type PasswordByLink struct {
+	Token    string `json:"token" minLength:"1" maxLength:"100" doc:"The end of the link"`
+	Password string `json:"password" maxLength:"800" doc:"12 to 200 characters"`
+}
+
+// Link is a one-time address for a browser.
+type Link struct {
+	URL       string    `json:"url" doc:"Shown this once"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// Account is who somebody is.
+type Account struct {
+	ID            string    `json:"id"`
+	Name          string    `json:"name" example:"ann"`
+	Email         string    `json:"email,omitempty"`
+	Admin         bool      `json:"admin" doc:"Whether they manage the platform"`
+	HasPassword   bool      `json:"has_password"`
+	TOTP          bool      `json:"totp" doc:"Whether two factors are on"`
+	RecoveryCodes int       `json:"recovery_codes" doc:"How many are left"`
+	CreatedAt     time.Time `json:"created_at"`
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,8 @@ type serverConfig struct {
 	ssh         string
 	ingress     string
 	domain      string
+	publicURL   string
+	proxies     []string
 	databaseURL string
 	dockerHost  string
 	extraCA     string
@@ -34,6 +37,8 @@ func (c *serverConfig) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&c.ssh, "ssh", "127.0.0.1:2222", "address of the git server")
 	flags.StringVar(&c.ingress, "ingress", "127.0.0.1:8000", "address at which apps answer")
 	flags.StringVar(&c.domain, "domain", "localhost", "apps answer at APP.<domain>")
+	flags.StringVar(&c.publicURL, "public-url", "", "where people reach the API, such as https://sky.example.com; empty derives it from --http")
+	flags.StringSliceVar(&c.proxies, "trusted-proxies", nil, "networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8")
 	flags.StringVar(&c.databaseURL, "database-url", os.Getenv("DATABASE_URL"), "PostgreSQL; empty uses SQLite in the data directory")
 	flags.StringVar(&c.dockerHost, "docker-host", "", "Docker's address; empty as the docker command finds it")
 	flags.StringVar(&c.extraCA, "extra-ca", "", "PEM file of certificate authorities that builds trust too")
@@ -65,6 +70,14 @@ func (c *serverConfig) check() error {
 	if c.domain == "" || strings.ContainsAny(c.domain, "/: *") {
 		errs = append(errs, usagef("--domain %q is not a domain name", c.domain))
 	}
+	if err := c.checkPublicURL(); err != nil {
+		errs = append(errs, err)
+	}
+	for _, network := range c.proxies {
+		if _, _, err := net.ParseCIDR(network); err != nil && net.ParseIP(network) == nil {
+			errs = append(errs, usagef("--trusted-proxies %q is not a network such as 10.0.0.0/8", network))
+		}
+	}
 	if c.builds < 1 {
 		errs = append(errs, usagef("--builds must be at least 1"))
 	}
@@ -72,6 +85,23 @@ func (c *serverConfig) check() error {
 		return err
 	}
 	return os.MkdirAll(c.dataDir, 0o700)
+}
+
+// checkPublicURL derives the public URL where there is none, and says what is
+// wrong with the one that there is.
+func (c *serverConfig) checkPublicURL() error {
+	if c.publicURL == "" {
+		c.publicURL = "http://" + reachable(c.http, c.domain)
+		return nil
+	}
+	address, err := url.Parse(c.publicURL)
+	wrong := err != nil || address.Hostname() == "" || address.User != nil || address.RawQuery != "" || address.Fragment != "" ||
+		strings.Trim(address.Path, "/") != "" || (address.Scheme != "http" && address.Scheme != "https")
+	if wrong {
+		return usagef("--public-url %q is not an address such as https://sky.example.com", c.publicURL)
+	}
+	c.publicURL = address.Scheme + "://" + address.Host
+	return nil
 }
 
 // readCA reads the extra certificate authorities, or nil.

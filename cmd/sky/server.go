@@ -44,6 +44,7 @@ func serverCommand(s streams) *cobra.Command {
 				return err
 			}
 			return c.run(command.Context(), func(context.Context) error {
+				c.announceSetup(s)
 				fmt.Fprintln(s.out, "sky is ready")
 				return nil
 			})
@@ -63,6 +64,7 @@ type controlPlane struct {
 	builder  *buildpipeline.Builder
 	platform *platform.Platform
 	fleet    *fleet.Fleet
+	setup    *platform.Link
 	http     *http.Server
 	ssh      *gitserver.SSH
 	httpL    net.Listener
@@ -171,7 +173,8 @@ func (c *controlPlane) wire(ctx context.Context) error {
 	p := &platform.Platform{
 		Store: c.store, Repositories: repositories{repos}, Builder: c.builder, Logs: c.logs, Vault: vault, Resolver: net.DefaultResolver, Log: c.log,
 		Settings: platform.Settings{
-			Domain: c.config.domain, IngressAddr: local(c.config.ingress), PublicPort: port,
+			PublicURL: c.config.publicURL,
+			Domain:    c.config.domain, IngressAddr: local(c.config.ingress), PublicPort: port,
 			DataDir: c.config.dataDir, MinFreeBytes: c.config.minFreeMB << 20,
 		},
 	}
@@ -204,6 +207,7 @@ func (c *controlPlane) doors(repos *gitserver.Repositories) error {
 	rest := api.New(api.Config{
 		Platform: c.platform, Backups: &platform.Backups{Platform: c.platform, Repositories: snapshots{repos}, Version: version},
 		Link: c.fleet.Handler(), LinkPath: protocol.LinkPath, Version: version, Log: c.log,
+		TrustedProxies: c.config.proxies,
 		GitURL: func(app string) string {
 			return "ssh://git@" + reachable(c.config.ssh, c.config.domain) + "/" + app + ".git"
 		},
@@ -248,7 +252,18 @@ func (c *controlPlane) prepare(ctx context.Context) error {
 	if _, err := c.platform.Seed(ctx); err != nil {
 		return err
 	}
+	var err error
+	if c.setup, err = c.platform.SetupLink(ctx); err != nil {
+		return err
+	}
 	return c.platform.Start(ctx)
+}
+
+// announceSetup shows the first admin's link, until it was used.
+func (c *controlPlane) announceSetup(s streams) {
+	if c.setup != nil {
+		fmt.Fprintf(s.err, "setup  %s\n", c.setup.URL)
+	}
 }
 
 func (c *controlPlane) shutdown(ctx context.Context) error {

@@ -91,6 +91,7 @@ func (c *controlPlane) announce(ctx context.Context, node models.ID, s streams) 
 	fmt.Fprintf(s.err, "git    ssh://git@%s/APP.git\napi    http://%s\napps   %s\ntoken  %s\n",
 		reachable(c.config.ssh, c.config.domain), reachable(c.config.http, c.config.domain),
 		c.platform.Settings.URL("APP"), platform.TokenFile(c.config.dataDir))
+	c.announceSetup(s)
 	fmt.Fprintln(s.out, "sky is ready")
 	return nil
 }

@@ -127,3 +127,11 @@ func (s *Store) PurgeAccess(ctx context.Context, at, spent time.Time) error {
 	}
 	return nil
 }
+
+// DeleteOneTimeTokens removes those that the User has not used.
+func (s *Store) DeleteOneTimeTokens(ctx context.Context, user models.ID) error {
+	if err := s.writer(ctx).Where("user_id = ? AND used_at IS NULL", user).Delete(&models.OneTimeToken{}).Error; err != nil {
+		return fmt.Errorf("delete one-time tokens: %w", err)
+	}
+	return nil
+}
