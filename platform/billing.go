@@ -113,43 +113,52 @@ func (p *Platform) Settle(ctx context.Context, at time.Time) error {
 const outOfFunds = "out of funds"
 
 func (p *Platform) settle(ctx context.Context, id models.ID, options Options, at time.Time) error {
-	organisation, err := p.Store.Organisation(ctx, id)
-	if models.IsCode(err, models.NotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	standing, err := p.standing(ctx, organisation, options, at)
-	if err != nil {
-		return err
-	}
 	return p.Store.Transact(ctx, func(tx *store.Store) error {
-		if standing.Wallet, err = tx.LockWallet(ctx, id); err != nil {
+		wallet, err := tx.LockWallet(ctx, id) // before all reads, so that of two processes the second sees what the first did
+		if err != nil {
 			return err
 		}
-		verdict := billing.Judge(standing, at)
-		if verdict.Wallet != standing.Wallet {
-			if err := tx.SaveWallet(ctx, &verdict.Wallet); err != nil {
-				return err
-			}
-		}
-		if err := p.tellVerdict(ctx, tx, organisation, verdict, options, at); err != nil {
-			return err
-		}
-		if !verdict.Suspend && !verdict.Resume {
+		organisation, err := tx.Organisation(ctx, id)
+		if models.IsCode(err, models.NotFound) {
 			return nil
 		}
-		return suspendOrganisation(ctx, tx, models.Actor{Name: "sky"}, organisation.ID, verdict.Suspend, outOfFunds)
+		if err != nil {
+			return err
+		}
+		standing, err := standing(ctx, tx, organisation, options, at)
+		if err != nil {
+			return err
+		}
+		standing.Wallet = wallet
+		verdict := billing.Judge(standing, at)
+		if verdict.Wallet == wallet && !verdict.Suspend && !verdict.Resume {
+			return nil
+		}
+		if err := tx.SaveWallet(ctx, &verdict.Wallet); err != nil {
+			return err
+		}
+		return p.act(ctx, tx, organisation, verdict, options, at)
 	})
 }
 
-func (p *Platform) standing(ctx context.Context, organisation models.Organisation, options Options, at time.Time) (billing.Standing, error) {
+// act carries a verdict out, in the transaction that holds the wallet.
+func (p *Platform) act(ctx context.Context, tx *store.Store, organisation models.Organisation, verdict billing.Verdict, options Options, at time.Time) error {
+	if err := p.tellVerdict(ctx, tx, organisation, verdict, options, at); err != nil {
+		return err
+	}
+	if !verdict.Suspend && !verdict.Resume {
+		return nil
+	}
+	return suspendOrganisation(ctx, tx, models.Actor{Name: "sky"}, organisation.ID, verdict.Suspend, outOfFunds)
+}
+
+// standing is how an Organisation stands, but for its wallet.
+func standing(ctx context.Context, tx *store.Store, organisation models.Organisation, options Options, at time.Time) (billing.Standing, error) {
 	standing := billing.Standing{
 		Suspended: organisation.Suspended && organisation.SuspendedReason == outOfFunds,
 		Grace:     time.Duration(options.GraceHours) * time.Hour, LowBefore: time.Duration(options.LowBalanceHours) * time.Hour,
 	}
-	running, err := p.Store.OpenUsageOf(ctx, organisation.ID)
+	running, err := tx.OpenUsageOf(ctx, organisation.ID)
 	if err != nil {
 		return standing, err
 	}
@@ -160,7 +169,7 @@ func (p *Platform) standing(ctx context.Context, organisation models.Organisatio
 	if err != nil {
 		return standing, err
 	}
-	standing.MonthCost, err = p.Store.Billed(ctx, organisation.ID, from, to)
+	standing.MonthCost, err = tx.Billed(ctx, organisation.ID, from, to)
 	return standing, err
 }
 

@@ -181,6 +181,8 @@ func newStage(t *testing.T) *stage {
 	s.nodes = &nodes{changed: make(chan struct{}), observed: map[models.ID]protocol.InstanceStatus{}}
 	s.open(t)
 	tokens := filepath.Join(s.dir, "admin-token")
+	_, err := s.Seed(t.Context())
+	require.NoError(t, err)
 	require.NoError(t, s.EnsureAdmin(t.Context(), tokens))
 	token, err := ReadTokenFile(tokens)
 	require.NoError(t, err)

@@ -32,6 +32,7 @@ func (p *Platform) Apply(ctx context.Context, change rollout.Change) (map[models
 			if _, err := tx.UpdateApp(ctx, change.App, func(app *models.App) error {
 				app.LiveReleaseID, app.UpdatedAt = change.Live, now()
 				app.Stopped = app.Stopped && !change.Running
+				app.Suspended = app.Suspended && !change.Running
 				return nil
 			}); err != nil {
 				return err

@@ -73,21 +73,31 @@ func (p *Platform) suspendApp(ctx context.Context, app models.App) error {
 	})
 }
 
+// resumeApp runs the App again; that it does lifts its suspension, in the same
+// transaction. One that no longer comes up is left stopped: it would fail again.
 func (p *Platform) resumeApp(ctx context.Context, app models.App) error {
 	return p.inLane(ctx, app, func(ctx context.Context, app models.App) error {
-		app, err := p.Store.UpdateApp(ctx, app.ID, func(app *models.App) error {
-			app.Suspended = false
+		if !app.Suspended { // another was quicker
+			return nil
+		}
+		err := p.runAgain(ctx, app)
+		if err == nil || p.stopping(err) {
+			return err
+		}
+		_, stopped := p.Store.UpdateApp(ctx, app.ID, func(app *models.App) error {
+			app.Suspended, app.Stopped = false, true
 			return nil
 		})
-		if err != nil || app.LiveReleaseID == nil {
-			return err
-		}
-		release, err := p.Store.Release(ctx, *app.LiveReleaseID)
-		if err != nil {
-			return err
-		}
-		return p.rollOut(ctx, app, release, quiet{})
+		return errors.Join(err, stopped)
 	})
+}
+
+func (p *Platform) runAgain(ctx context.Context, app models.App) error {
+	release, err := p.liveRelease(ctx, app)
+	if err != nil {
+		return err
+	}
+	return p.rollOut(ctx, app, release, quiet{})
 }
 
 // quiet is a log that nobody reads.

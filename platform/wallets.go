@@ -40,7 +40,7 @@ func (p *Platform) balance(ctx context.Context, organisation models.Organisation
 	if balance.Wallet, err = p.Store.Wallet(ctx, organisation.ID); err != nil {
 		return Balance{}, err
 	}
-	standing, err := p.standing(ctx, organisation, options, at)
+	standing, err := standing(ctx, p.Store, organisation, options, at)
 	if err != nil {
 		return Balance{}, err
 	}

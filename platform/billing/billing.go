@@ -121,7 +121,7 @@ func Judge(standing Standing, now time.Time) Verdict {
 	switch {
 	case wallet.Balance >= enough:
 		wallet.LowBalanceAt = nil
-	case wallet.LowBalanceAt == nil && wallet.Balance >= 0 && !verdict.NoticeOut:
+	case wallet.LowBalanceAt == nil && wallet.GraceUntil == nil:
 		wallet.LowBalanceAt, verdict.NoticeLow = &now, true
 	}
 	if wallet.SpendingAlert > 0 && standing.MonthCost >= wallet.SpendingAlert && wallet.SpendingAlerted != Month(now) {
