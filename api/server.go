@@ -68,7 +68,7 @@ func New(config Config) http.Handler {
 	documented.Components.SecuritySchemes = securitySchemes(s.cookieName())
 	huma.NewError = newProblem // huma's one seam for errors of its own
 	routes := humagin.New(engine, documented)
-	routes.UseMiddleware(s.authenticate(routes))
+	routes.UseMiddleware(s.authenticate(routes), s.once(routes))
 	s.access(engine, routes)
 	s.accounts(routes)
 	s.apps(routes)
@@ -108,10 +108,12 @@ func operation(method, path, id, summary string, action models.Action) huma.Oper
 	}
 }
 
-// creating describes a route that makes something.
+// creating describes a route that makes something. A repetition with the same
+// Idempotency-Key makes nothing again.
 func creating(path, id, summary string, action models.Action) huma.Operation {
 	made := operation(http.MethodPost, path, id, summary, action)
 	made.DefaultStatus = http.StatusCreated
+	made.Parameters = []*huma.Param{idempotencyParam()}
 	return made
 }
 

@@ -43,6 +43,7 @@ func (p *Platform) doChores(ctx context.Context, at time.Time) {
 		{"bill usage", p.Bill},
 		{"settle wallets", p.Settle},
 		{"verify domains", p.verifyDue},
+		{"purge access", p.purgeAccess},
 		{"enforce suspensions", func(ctx context.Context, _ time.Time) error { return p.enforceSuspensions(ctx) }},
 	} {
 		if err := chore.do(ctx, at); err != nil && ctx.Err() == nil {
