@@ -107,37 +107,6 @@ func TestEveryRouteNeedsAToken(t *testing.T) {
 	require.Greater(t, asked, 60)
 }
 
-// TestForeignAppsDoNotExist: who does not own an app learns nothing of it.
-func TestForeignAppsDoNotExist(t *testing.T) {
-	s := newSite(t)
-	_, err := s.client.CreateApp(t.Context(), v1.NewApp{Name: "shop"})
-	require.NoError(t, err)
-	stranger := s.user(t, "stranger")
-	parsed, _ := s.document(t)
-	bodies := map[string]string{
-		"scale-app": `{"formation": {"web": 1}}`, "change-app": `{}`, "change-env": `{}`, "rollback": `{}`,
-		"promote": `{"to": "shop"}`,
-	}
-	for path, operations := range parsed.Paths {
-		if !strings.Contains(path, "{app}") || strings.HasSuffix(path, "logs") {
-			continue
-		}
-		concrete := strings.ReplaceAll(strings.ReplaceAll(path, "{app}", "shop"), "{number}", "1")
-		missing := strings.ReplaceAll(concrete, "shop", "nope")
-		for method, operation := range operations {
-			body := bodies[operation.OperationID]
-			foreign := s.ask(t, stranger, strings.ToUpper(method), concrete, body)
-			require.Equal(t, http.StatusNotFound, foreign.StatusCode, "%s %s: %s", method, path, foreign.text)
-			none := s.ask(t, stranger, strings.ToUpper(method), missing, body)
-			require.Equal(t, strings.ReplaceAll(foreign.text, "shop", "nope"), none.text)
-		}
-	}
-	apps := s.ask(t, stranger, http.MethodGet, "/api/paas/applications", "")
-	require.JSONEq(t, `{"items": []}`, apps.text)
-	nodes := s.ask(t, stranger, http.MethodGet, "/api/admin/paas/nodes", "")
-	require.Equal(t, http.StatusForbidden, nodes.StatusCode)
-}
-
 const canary = "hunter2-canary"
 
 // TestRefusedInput: the answer names the field and never repeats the value.

@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -70,6 +71,16 @@ func (builder) ShareImage(_ context.Context, image, _, _ string) (string, error)
 func (builder) HasImage(context.Context, string) bool { return true }
 func (builder) Check(context.Context) error           { return nil }
 
+// records is a DNS: what is not in it does not exist.
+type records map[string][]string
+
+func (r records) LookupTXT(_ context.Context, name string) ([]string, error) {
+	if texts, ok := r[name]; ok {
+		return texts, nil
+	}
+	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+}
+
 // nobody is a fleet without nodes.
 type nobody struct{}
 
@@ -120,7 +131,7 @@ func newParts(t *testing.T) (*site, http.Handler) {
 	s := &site{logged: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(s.logged, nil))
 	s.platform = &platform.Platform{
-		Store: database, Repositories: repositories{}, Builder: builder{}, Fleet: nobody{}, Logs: hub, Vault: vault, Log: log,
+		Store: database, Repositories: repositories{}, Builder: builder{}, Fleet: nobody{}, Logs: hub, Vault: vault, Resolver: records{}, Log: log,
 		Settings: platform.Settings{Domain: "sky.test", DataDir: dir},
 	}
 	s.platform.Roller = &rollout.Roller{Store: s.platform, Fleet: nobody{}, Patience: time.Second}

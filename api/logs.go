@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/sse"
 	v1 "github.com/skypanel/sky/api/v1"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/platform/logs"
@@ -47,42 +46,32 @@ func (s *server) logs(routes huma.API) {
 	})
 }
 
-func (s *server) buildLog(ctx context.Context, build models.Build, input *BuildLogInput, send sse.Sender) error {
-	return s.Platform.BuildLog(ctx, build, input.LastEventID, input.Follow, func(entry logs.Entry) error {
-		return sendEntry(send, entry)
-	})
+func (s *server) buildLog(ctx context.Context, build models.Build, input *BuildLogInput, send sender) error {
+	return s.Platform.BuildLog(ctx, build, input.LastEventID, input.Follow, sendEntry(send))
 }
 
-func (s *server) appLog(ctx context.Context, app models.App, input *AppLogInput, send sse.Sender) error {
+func (s *server) appLog(ctx context.Context, app models.App, input *AppLogInput, send sender) error {
 	offset := input.LastEventID
 	if offset == 0 {
 		var err error
 		if offset, err = s.Platform.AppLogTail(ctx, app, input.Lines); err != nil {
-			s.sendError(ctx, send, err)
-			return nil
+			return err
 		}
 	}
-	return s.Platform.AppLog(ctx, app, offset, input.Follow, func(entry logs.Entry) error {
-		return sendEntry(send, entry)
-	})
+	return s.Platform.AppLog(ctx, app, offset, input.Follow, sendEntry(send))
 }
 
-func sendEntry(send sse.Sender, entry logs.Entry) error {
-	return send(sse.Message{ID: int(entry.Offset), Data: v1.LogLine{
-		Offset: entry.Offset, Time: entry.Time, Kind: string(entry.Kind), Source: entry.Source, Text: entry.Text,
-	}})
-}
-
-// sendError ends a stream that could not begin or go on: its status is sent
-// already.
-func (s *server) sendError(ctx context.Context, send sse.Sender, err error) {
-	problem := s.problem(ctx, err)
-	_ = send.Data(v1.LogLine{Kind: string(logs.End), Text: problem.Detail, Code: problem.Code, Remedy: problem.Remedy})
+func sendEntry(send sender) func(logs.Entry) error {
+	return func(entry logs.Entry) error {
+		return send(entry.Offset, v1.LogLine{
+			Offset: entry.Offset, Time: entry.Time, Kind: string(entry.Kind), Source: entry.Source, Text: entry.Text,
+		})
+	}
 }
 
 // quiet logs why a stream broke, unless the reader just left.
 func (s *server) quiet(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {
-		s.Log.Debug("log stream ended", "error", err)
+		s.Log.Debug("stream ended", "error", err)
 	}
 }

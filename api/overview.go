@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/sse"
 	v1 "github.com/skypanel/sky/api/v1"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/platform"
@@ -25,7 +24,7 @@ func (s *server) overview(routes huma.API) {
 	huma.Register(routes, operation(http.MethodGet, adminPrefix+"/events", "list-events", "List audit events, the newest first", models.PlatformManage), s.listEvents)
 	huma.Register(routes, operation(http.MethodGet, orgPath+"/activity", "list-activity", "List an organisation's audit events, the newest first", models.OrgRead), s.listActivity)
 	follow := operation(http.MethodGet, orgPath+"/activity/stream", "follow-activity", "Follow an organisation's audit events", models.OrgRead)
-	sse.Register(routes, follow, map[string]any{"message": v1.Event{}, "problem": v1.LogLine{}}, s.followActivity)
+	stream(s, routes, follow, v1.Event{}, source[FollowInput, *models.ID]{find: s.findActivity, read: s.readActivity})
 }
 
 func wireRegion(region platform.Region) v1.Region {
@@ -134,23 +133,26 @@ func (s *server) listActivity(ctx context.Context, input *struct {
 	return pageOf(ctx, s, events, wireEvent, err)
 }
 
-func (s *server) followActivity(ctx context.Context, input *struct {
+// FollowInput asks for an Organisation's events as they come.
+type FollowInput struct {
 	OrganisationInput
 	After string `query:"after" maxLength:"36" doc:"Begin behind this event; by default with what comes now"`
-}, send sse.Sender) {
-	var after *models.ID
-	if input.After != "" {
-		id, err := models.ParseID(input.After)
-		if err != nil {
-			s.sendError(ctx, send, err)
-			return
-		}
-		after = &id
-	}
+}
+
+func (s *server) readActivity(ctx context.Context, after *models.ID, input *FollowInput, send sender) error {
 	asked := platform.EventsAsked{Organisation: input.Organisation}
-	err := s.Platform.FollowActivity(ctx, actor(ctx), asked, after, func(event models.Event) error { return send.Data(wireEvent(event)) })
-	if models.AsError(err) != nil {
-		s.sendError(ctx, send, err)
+	return s.Platform.FollowActivity(ctx, actor(ctx), asked, after, func(event models.Event) error { return send(0, wireEvent(event)) })
+}
+
+// findActivity reads where to begin; nil is now.
+func (s *server) findActivity(ctx context.Context, input *FollowInput) (*models.ID, error) {
+	_, err := s.Platform.Organisation(ctx, actor(ctx), models.OrgRead, input.Organisation)
+	if err != nil || input.After == "" {
+		return nil, err
 	}
-	s.quiet(ctx, err)
+	id, err := models.ParseID(input.After)
+	if err != nil {
+		return nil, models.Errorf(models.Invalid, "that is not an event's id").WithField("after").WithRemedy("pass the id of an event")
+	}
+	return &id, nil
 }

@@ -2,65 +2,79 @@ package api
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
 	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/sse"
 	v1 "github.com/skypanel/sky/api/v1"
 	"github.com/skypanel/sky/models"
 )
 
-// recheckEvery is how often a stream asks whether its reader still may read.
-const recheckEvery = 3 * time.Second
+const (
+	// recheckEvery is how often a stream asks whether its reader still may read.
+	recheckEvery = 3 * time.Second
+	// eventPatience bounds the write of one event to a reader that stalls.
+	eventPatience = 10 * time.Second
+)
 
 // source is what a stream reads. find looks up its subject and refuses who may
-// not read it; it is asked again while the stream runs. read sends until ctx or
-// the subject ends.
+// not read it, before anything is sent; it is asked again while the stream runs.
+// read sends events until ctx or the subject ends.
 type source[Input, Subject any] struct {
 	find func(ctx context.Context, input *Input) (Subject, error)
-	read func(ctx context.Context, subject Subject, input *Input, send sse.Sender) error
+	read func(ctx context.Context, subject Subject, input *Input, send sender) error
 }
 
-// stream registers an operation that answers with server-sent events like
-// message. It ends within seconds when the reader's token, session, account or
-// role does; an event "problem" says so, but for a log, whose last line does.
+// sender sends one event; an id above 0 is where a reader that comes back goes
+// on (Last-Event-ID).
+type sender func(id int64, event any) error
+
+// stream registers an operation that answers with server-sent events (the WHATWG
+// HTML standard, section 9.2) like message. It ends within seconds when the
+// reader's token, session, account or role does; a last event "problem" says so.
 func stream[Input, Subject any](s *server, routes huma.API, described huma.Operation, message any, from source[Input, Subject]) {
-	events := map[string]any{"message": message, "problem": v1.Problem{}}
-	if _, isLog := message.(v1.LogLine); isLog {
-		delete(events, "problem")
-	}
-	refuse := func(ctx context.Context, send sse.Sender, err error) {
-		if _, other := events["problem"]; other {
-			_ = send.Data(s.problem(ctx, err).Problem)
-			return
-		}
-		s.sendError(ctx, send, err)
-	}
-	sse.Register(routes, described, events, func(ctx context.Context, input *Input, send sse.Sender) {
+	described.Responses = map[string]*huma.Response{"200": eventsOf(routes, message)}
+	huma.Register(routes, described, func(ctx context.Context, input *Input) (*huma.StreamResponse, error) {
 		subject, err := from.find(ctx, input)
 		if err != nil {
-			refuse(ctx, send, err)
-			return
+			return nil, s.problem(ctx, err)
 		}
-		watched, end := context.WithCancelCause(ctx)
-		var watcher sync.WaitGroup
-		watcher.Go(func() {
-			end(s.watch(watched, func(ctx context.Context) error {
+		return &huma.StreamResponse{Body: func(response huma.Context) {
+			response.SetHeader("Content-Type", "text/event-stream")
+			response.SetHeader("Cache-Control", "no-store")
+			out := newEvents(response)
+			err := s.watched(response.Context(), func(ctx context.Context) error {
+				return from.read(ctx, subject, input, out.send)
+			}, func(ctx context.Context) error {
 				_, err := from.find(ctx, input)
 				return err
-			}))
-		})
-		err = from.read(watched, subject, input, send)
-		refused := models.AsError(context.Cause(watched))
-		end(nil)
-		watcher.Wait()
-		if refused != nil {
-			refuse(ctx, send, refused)
-			return
-		}
-		s.quiet(ctx, err)
+			})
+			if models.AsError(err) != nil {
+				err = out.problem(s.problem(response.Context(), err).Problem)
+			}
+			s.quiet(response.Context(), err)
+		}}, nil
 	})
+}
+
+// watched runs read for as long as its reader is allowed to. It returns why they
+// no longer are, or else what read does.
+func (s *server) watched(ctx context.Context, read, allowed func(context.Context) error) error {
+	limited, end := context.WithCancelCause(ctx)
+	var watcher sync.WaitGroup
+	watcher.Go(func() { end(s.watch(limited, allowed)) })
+	err := read(limited)
+	refused := models.AsError(context.Cause(limited))
+	end(nil)
+	watcher.Wait()
+	if refused != nil {
+		return refused
+	}
+	return err
 }
 
 // watch returns why the reader may read no more, or what ended ctx. That the
@@ -81,5 +95,62 @@ func (s *server) watch(ctx context.Context, allowed func(context.Context) error)
 		if refused := models.AsError(err); refused != nil && refused.Blame() == models.BlameUser {
 			return refused
 		}
+	}
+}
+
+// events writes server-sent events.
+type events struct {
+	to    http.ResponseWriter
+	flush *http.ResponseController
+}
+
+func newEvents(response huma.Context) *events {
+	to := response.BodyWriter().(http.ResponseWriter) // what gin gives every handler
+	out := &events{to: to, flush: http.NewResponseController(to)}
+	_ = out.flush.Flush() // the reader learns at once that it is let in
+	return out
+}
+
+func (e *events) send(id int64, event any) error {
+	name := ""
+	if id > 0 {
+		name = fmt.Sprintf("id: %d\n", id)
+	}
+	return e.write(name, event)
+}
+
+func (e *events) problem(problem v1.Problem) error { return e.write("event: problem\n", problem) }
+
+func (e *events) write(head string, event any) error {
+	data, err := json.Marshal(event)
+	if err != nil {
+		return fmt.Errorf("encode event: %w", err)
+	}
+	// A connection without deadlines blocks for as long as its reader does.
+	_ = e.flush.SetWriteDeadline(time.Now().Add(eventPatience))
+	if _, err := fmt.Fprintf(e.to, "%sdata: %s\n\n", head, data); err != nil {
+		return fmt.Errorf("send event: %w", err)
+	}
+	return e.flush.Flush()
+}
+
+// eventsOf describes a stream of such messages.
+func eventsOf(routes huma.API, message any) *huma.Response {
+	schemas := routes.OpenAPI().Components.Schemas
+	of := func(name string, data any) *huma.Schema {
+		return &huma.Schema{
+			Title: "Event " + name, Type: huma.TypeObject, Required: []string{"data"},
+			Properties: map[string]*huma.Schema{
+				"id":    {Type: huma.TypeInteger, Description: "Where to go on: send it as Last-Event-ID"},
+				"event": {Type: huma.TypeString, Enum: []any{name}},
+				"data":  schemas.Schema(reflect.TypeOf(data), true, name),
+			},
+		}
+	}
+	return &huma.Response{
+		Description: "Server-sent events. An event \"problem\" is the last: it says why the stream ended",
+		Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{
+			Type: huma.TypeArray, Items: &huma.Schema{OneOf: []*huma.Schema{of("message", message), of("problem", problem{})}},
+		}}},
 	}
 }

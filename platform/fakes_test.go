@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -173,11 +174,22 @@ type stage struct {
 	actor models.Actor
 	app   models.App
 	dir   string
+	dns   records
+}
+
+// records is a DNS: what is not in it does not exist.
+type records map[string][]string
+
+func (r records) LookupTXT(_ context.Context, name string) ([]string, error) {
+	if texts, ok := r[name]; ok {
+		return texts, nil
+	}
+	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 }
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{dir: t.TempDir(), repos: &repositories{refs: map[string]string{}}, build: &builder{}}
+	s := &stage{dir: t.TempDir(), repos: &repositories{refs: map[string]string{}}, build: &builder{}, dns: records{}}
 	s.nodes = &nodes{changed: make(chan struct{}), observed: map[models.ID]protocol.InstanceStatus{}}
 	s.open(t)
 	tokens := filepath.Join(s.dir, "admin-token")
@@ -205,7 +217,7 @@ func (s *stage) open(t *testing.T) {
 	vault, err := OpenVault(filepath.Join(s.dir, "master.json"), false)
 	require.NoError(t, err)
 	p := &Platform{
-		Store: database, Repositories: s.repos, Builder: s.build, Fleet: s.nodes, Logs: hub, Vault: vault,
+		Store: database, Repositories: s.repos, Builder: s.build, Fleet: s.nodes, Logs: hub, Vault: vault, Resolver: s.dns,
 		Log: slog.New(slog.DiscardHandler), Settings: Settings{Domain: "sky.test", DataDir: s.dir},
 	}
 	p.Roller = &rollout.Roller{Store: p, Fleet: s.nodes, Patience: time.Minute}

@@ -238,12 +238,19 @@ func (c *Client) Raw(ctx context.Context, method, path string, content []byte, h
 }
 
 func readProblem(answer *http.Response) error {
-	problem := &Problem{Status: answer.StatusCode}
+	problem := &Problem{Status: answer.StatusCode, Detail: "the server answered " + answer.Status}
 	text, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
-	if json.Unmarshal(text, problem) != nil || problem.Detail == "" {
-		problem.Detail = fmt.Sprintf("the server answered %s", answer.Status)
+	return problem.read(text)
+}
+
+// read fills the problem in from its document; one that cannot be read leaves it
+// as it is.
+func (p *Problem) read(text []byte) error {
+	document := *p
+	if json.Unmarshal(text, &document) == nil && document.Detail != "" {
+		*p = document
 	}
-	return problem
+	return p
 }
 
 // stream reads server-sent events (the WHATWG HTML standard, section 9.2), each
@@ -256,14 +263,18 @@ func stream[T any](ctx context.Context, c *Client, path string, yield func(T) er
 	defer func() { _ = answer.Body.Close() }()
 	scanner := bufio.NewScanner(answer.Body)
 	scanner.Buffer(nil, 1<<20)
+	problem := &Problem{}
 	for scanner.Scan() {
-		data, ok := strings.CutPrefix(scanner.Text(), "data: ")
+		line := scanner.Text()
+		if line == "event: problem" {
+			problem.Status = answer.StatusCode
+		}
+		data, ok := strings.CutPrefix(line, "data: ")
 		if !ok {
 			continue
 		}
-		refused := LogLine{}
-		if json.Unmarshal([]byte(data), &refused) == nil && refused.Code != "" {
-			return &Problem{Status: answer.StatusCode, Code: refused.Code, Detail: refused.Text, Remedy: refused.Remedy}
+		if problem.Status != 0 {
+			return problem.read([]byte(data))
 		}
 		var event T
 		if err := json.Unmarshal([]byte(data), &event); err != nil {

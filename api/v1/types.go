@@ -145,8 +145,6 @@ type LogLine struct {
 	Kind   string    `json:"kind" enum:"say,detail,stdout,stderr,end" doc:"say is Sky's own words, detail a build's output"`
 	Source string    `json:"source,omitempty" example:"web.1"`
 	Text   string    `json:"text"`
-	Code   string    `json:"code,omitempty" doc:"With kind end: the log could not be begun or go on, and text says why"`
-	Remedy string    `json:"remedy,omitempty" doc:"With code: what to do about it"`
 }
 
 // Node is a machine that runs instances.
