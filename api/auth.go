@@ -33,7 +33,9 @@ var errCrossOrigin = models.Errorf(models.Forbidden, "another site sent this req
 func (s *server) access(engine *gin.Engine, routes huma.API) {
 	s.sessions(routes)
 	s.tokens(routes)
+	s.account(routes)
 	s.links(routes)
+	s.users(routes)
 	s.pages(engine)
 }
 

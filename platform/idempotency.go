@@ -129,7 +129,9 @@ func (p *Platform) answerOnce(ctx context.Context, row models.IdempotencyKey, do
 	return answer
 }
 
-func answerPlace(row models.IdempotencyKey) place { return ofUser(row.UserID, "answer "+row.ID.String()) }
+func answerPlace(row models.IdempotencyKey) place {
+	return ofUser(row.UserID, "answer "+row.ID.String())
+}
 
 func (p *Platform) keepAnswer(ctx context.Context, row models.IdempotencyKey, answer Answer) error {
 	text, err := json.Marshal(answer)

@@ -44,6 +44,9 @@ func (p *Platform) Login(ctx context.Context, given Credentials) (models.Session
 	}
 	actor := models.Actor{UserID: user.ID, Name: user.Name, Via: "password", Address: given.Address}
 	err = p.commit(ctx, actor, fact{kind: "session.create", detail: session.Client}, func(tx *store.Store) error {
+		if err := p.secondFactor(ctx, tx, user, given.Code); err != nil {
+			return err
+		}
 		if former, err := tx.SessionByHash(ctx, hashToken(given.Former)); err == nil {
 			if err := tx.DeleteSession(ctx, former.UserID, former.ID); err != nil {
 				return err
@@ -51,7 +54,25 @@ func (p *Platform) Login(ctx context.Context, given Credentials) (models.Session
 		}
 		return tx.CreateSession(ctx, &session)
 	})
+	if models.IsCode(err, models.Unauthorized) && given.Code != "" {
+		p.record(ctx, actor, fact{kind: "session.refuse", detail: "wrong code"})
+	}
 	return session, text, err
+}
+
+// secondFactor takes a code of who has turned two factors on, in a transaction,
+// so that one code lets one in.
+func (p *Platform) secondFactor(ctx context.Context, tx *store.Store, user models.User, code string) error {
+	if !user.TOTPEnabled {
+		return nil
+	}
+	_, err := tx.UpdateUser(ctx, user.ID, func(row *models.User) error {
+		if !row.TOTPEnabled {
+			return nil
+		}
+		return p.takeFactor(row, code)
+	})
+	return err
 }
 
 // authenticate returns the user who knows the password.

@@ -77,3 +77,63 @@ type Account struct {
 	RecoveryCodes int       `json:"recovery_codes" doc:"How many are left"`
 	CreatedAt     time.Time `json:"created_at"`
 }
+
+// User is somebody, as an admin of the platform sees them.
+type User struct {
+	Account
+	Disabled bool `json:"disabled" doc:"Whether they are refused"`
+}
+
+// NewUser is somebody to let in.
+type NewUser struct {
+	Name  string `json:"name" minLength:"1" maxLength:"40" example:"bob"`
+	Email string `json:"email,omitempty" maxLength:"254" example:"bob@example.com"`
+	Admin bool   `json:"admin,omitempty" doc:"Whether they manage the platform"`
+}
+
+// CreatedUser is somebody who was let in, and how they get a password.
+type CreatedUser struct {
+	User         User `json:"user"`
+	PasswordLink Link `json:"password_link"`
+}
+
+// UserChange is what to change of somebody; what is left out stays.
+type UserChange struct {
+	Email     *string `json:"email,omitempty" maxLength:"254" doc:"Empty removes it"`
+	Admin     *bool   `json:"admin,omitempty"`
+	Disabled  *bool   `json:"disabled,omitempty" doc:"Logs them out everywhere, and refuses their keys and tokens"`
+	ResetTOTP bool    `json:"reset_totp,omitempty" doc:"Turns two factors off, for who lost the second"`
+}
+
+// AccountChange is what to change of your account; what is left out stays.
+type AccountChange struct {
+	Email *string `json:"email,omitempty" maxLength:"254" doc:"Empty removes it"`
+}
+
+// PasswordChange sets a new password.
+type PasswordChange struct {
+	Current string `json:"current" maxLength:"800"`
+	New     string `json:"new" maxLength:"800" doc:"12 to 200 characters"`
+}
+
+// PendingTOTP is a second factor that was not confirmed yet.
+type PendingTOTP struct {
+	Secret string `json:"secret" doc:"For an authenticator that cannot scan; shown this once"`
+	URL    string `json:"url" doc:"The same as otpauth:// address"`
+}
+
+// TOTPCode is what an authenticator shows.
+type TOTPCode struct {
+	Code string `json:"code" minLength:"6" maxLength:"40" example:"123456"`
+}
+
+// RecoveryCodes stand in for the authenticator, each once.
+type RecoveryCodes struct {
+	Codes []string `json:"codes" doc:"Shown this once"`
+}
+
+// TOTPEnd turns two factors off.
+type TOTPEnd struct {
+	Password string `json:"password" maxLength:"800"`
+	Code     string `json:"code" maxLength:"40" doc:"Of the authenticator, or a recovery code"`
+}
