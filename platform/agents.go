@@ -15,6 +15,8 @@ import (
 const (
 	agentIssuer   = "sky"
 	agentAudience = "sky-agent"
+	// agentKeys is what the keys that sign credentials are derived for.
+	agentKeys = "agent credentials"
 	// AgentTokenLife is how long an agent's credential is good for.
 	AgentTokenLife = 24 * time.Hour
 )
@@ -47,7 +49,7 @@ func (p *Platform) Join(ctx context.Context, token string) (models.Node, string,
 
 // AgentToken makes a credential for the Node's agent.
 func (p *Platform) AgentToken(node models.ID) (string, error) {
-	key, err := p.Vault.Derive("agent credentials")
+	keys, err := p.Vault.derived(agentKeys)
 	if err != nil {
 		return "", err
 	}
@@ -55,7 +57,7 @@ func (p *Platform) AgentToken(node models.ID) (string, error) {
 		Issuer: agentIssuer, Audience: jwt.ClaimStrings{agentAudience}, Subject: node.String(),
 		IssuedAt: jwt.NewNumericDate(time.Now()), ExpiresAt: jwt.NewNumericDate(time.Now().Add(AgentTokenLife)),
 	}
-	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(key)
+	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(keys[0])
 	if err != nil {
 		return "", fmt.Errorf("sign agent credential: %w", err)
 	}
@@ -69,12 +71,16 @@ func (p *Platform) AuthenticateAgent(ctx context.Context, authorization string) 
 	if !ok {
 		return models.ID{}, refused
 	}
-	key, err := p.Vault.Derive("agent credentials")
+	keys, err := p.Vault.derived(agentKeys)
 	if err != nil {
 		return models.ID{}, err
 	}
+	set := jwt.VerificationKeySet{}
+	for _, key := range keys {
+		set.Keys = append(set.Keys, key)
+	}
 	claims := jwt.RegisteredClaims{}
-	_, err = jwt.ParseWithClaims(text, &claims, func(*jwt.Token) (any, error) { return key, nil },
+	_, err = jwt.ParseWithClaims(text, &claims, func(*jwt.Token) (any, error) { return set, nil },
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithIssuer(agentIssuer),
 		jwt.WithAudience(agentAudience), jwt.WithExpirationRequired())
 	if err != nil {

@@ -43,6 +43,7 @@ func (p *Platform) doChores(ctx context.Context, at time.Time) {
 		{"bill usage", p.Bill},
 		{"settle wallets", p.Settle},
 		{"verify domains", p.verifyDue},
+		{"drop master keys", p.dropKeys},
 		{"purge access", p.purgeAccess},
 		{"enforce suspensions", func(ctx context.Context, _ time.Time) error { return p.enforceSuspensions(ctx) }},
 	} {

@@ -7,10 +7,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -147,31 +148,62 @@ func TestVault(t *testing.T) {
 	}
 }
 
-// TestVaultRotation: a new first key seals from then on, the old one opens what
-// it sealed.
-func TestVaultRotation(t *testing.T) {
-	dir := t.TempDir()
-	old, err := OpenVault(filepath.Join(dir, "old"), false)
+// TestRotatedKeys: a fresh master key seals everything anew while configs change;
+// agents' credentials hold until the former key is dropped a day later.
+func TestRotatedKeys(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	_, err := s.push(t, 1)
 	require.NoError(t, err)
-	fresh, err := OpenVault(filepath.Join(dir, "new"), false)
+	set := func(key, value string) {
+		_, err := s.ChangeConfig(ctx, s.actor, s.live(t), ConfigChange{Set: map[string]string{key: value}}, silent{})
+		require.NoError(t, err)
+	}
+	set("A", "1")
+	node, err := s.EnsureNode(ctx, "local")
 	require.NoError(t, err)
-	app := models.NewID()
-	before, err := old.seal(ofApp(app, "x"), []byte("1"))
+	credential, err := s.AgentToken(node.ID)
 	require.NoError(t, err)
-	text, err := json.Marshal(append(fresh.keys, old.keys...))
+	former := *s.Vault.ring.Load()
+	elsewhere, err := OpenVault(s.Vault.path, true) // another process with the same ring
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "both"), text, 0o600))
-	both, err := OpenVault(filepath.Join(dir, "both"), true)
+
+	var changing sync.WaitGroup
+	changing.Go(func() {
+		for i := range 5 {
+			set("B", strconv.Itoa(i))
+		}
+	})
+	rotation, err := s.RotateKeys(ctx, s.actor)
 	require.NoError(t, err)
-	plain, err := both.open(ofApp(app, "x"), before)
+	require.NotZero(t, rotation.Resealed)
+	changing.Wait()
+	config, err := s.Config(ctx, s.actor, s.live(t), true)
 	require.NoError(t, err)
-	require.Equal(t, "1", string(plain))
-	after, err := both.seal(ofApp(app, "x"), []byte("2"))
+	require.Equal(t, map[string]string{"A": "1", "B": "4"}, config)
+	_, err = s.AuthenticateAgent(ctx, "Bearer "+credential)
+	require.NoError(t, err, "a credential that the former key signed")
+	rows, err := s.Store.EnvVars(ctx, s.app.ID)
 	require.NoError(t, err)
-	_, err = old.open(ofApp(app, "x"), after)
-	require.ErrorContains(t, err, "not in the key ring")
-	_, err = fresh.open(ofApp(app, "x"), after)
+	for _, row := range rows {
+		require.True(t, s.Vault.isCurrent(row.Value))
+		_, err := elsewhere.open(ofApp(s.app.ID, "env "+row.Key), row.Value)
+		require.NoError(t, err, "the other process learns of the key")
+	}
+
+	require.NoError(t, s.dropKeys(ctx, now()))
+	require.Len(t, s.Vault.keys(), 2)
+	require.NoError(t, s.dropKeys(ctx, now().Add(AgentTokenLife+2*time.Hour)))
+	require.Len(t, s.Vault.keys(), 1)
+	require.NotEqual(t, former[0].ID, s.Vault.keys()[0].ID)
+	_, err = s.AuthenticateAgent(ctx, "Bearer "+credential)
+	require.True(t, models.IsCode(err, models.Unauthorized))
+	releases, _, err := s.Releases(ctx, s.live(t))
 	require.NoError(t, err)
+	for _, release := range releases {
+		_, err := s.configOf(release)
+		require.NoError(t, err)
+	}
 }
 
 func TestDamagedKeyRings(t *testing.T) {

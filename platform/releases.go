@@ -33,7 +33,7 @@ func (p *Platform) newRelease(ctx context.Context, release *models.Release, conf
 	if err != nil {
 		return fmt.Errorf("encode config: %w", err)
 	}
-	if release.Config, err = p.Vault.seal(ofApp(release.AppID, "release "+release.ID.String()), text); err != nil {
+	if release.Config, err = p.Vault.seal(releasePlace(*release), text); err != nil {
 		return err
 	}
 	return p.Store.Transact(ctx, func(tx *store.Store) error {
@@ -51,9 +51,13 @@ func (p *Platform) newRelease(ctx context.Context, release *models.Release, conf
 	})
 }
 
+func releasePlace(release models.Release) place {
+	return ofApp(release.AppID, "release "+release.ID.String())
+}
+
 // configOf opens a Release's Config.
 func (p *Platform) configOf(release models.Release) (map[string]string, error) {
-	text, err := p.Vault.open(ofApp(release.AppID, "release "+release.ID.String()), release.Config)
+	text, err := p.Vault.open(releasePlace(release), release.Config)
 	if err != nil {
 		return nil, fmt.Errorf("config of release %s: %w", release.Name(), err)
 	}

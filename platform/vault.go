@@ -12,6 +12,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"time"
 
 	"github.com/skypanel/sky/internal/durable"
 	"github.com/skypanel/sky/models"
@@ -21,11 +24,16 @@ import (
 // reads; the first key seals, every key opens, so that keys can be rotated. A
 // sealed value opens only in the place that it was sealed for: ciphertext
 // that was moved to another row does not decrypt.
-type Vault struct{ keys []masterKey }
+type Vault struct {
+	path string
+	ring atomic.Pointer[[]masterKey]
+}
 
 type masterKey struct {
 	ID  string `json:"id"`
 	Key []byte `json:"key"`
+	// Retired is since when it seals nothing; nil while it does.
+	Retired *time.Time `json:"retired,omitempty"`
 }
 
 const (
@@ -37,21 +45,83 @@ const (
 // mustExist says that something was sealed already: a fresh key would make that
 // unreadable for ever.
 func OpenVault(path string, mustExist bool) (*Vault, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		if mustExist {
-			return nil, fmt.Errorf("the database holds secrets, but their key %s is missing: restore it from your backup", path)
-		}
-		return createVault(path)
+	vault := &Vault{path: path}
+	err := vault.reload()
+	if !errors.Is(err, os.ErrNotExist) {
+		return vault, err
 	}
+	if mustExist {
+		return nil, fmt.Errorf("the database holds secrets, but their key %s is missing: restore it from your backup", path)
+	}
+	return vault, vault.keep([]masterKey{newMasterKey()})
+}
+
+// reload reads the ring as it is on disk.
+func (v *Vault) reload() error {
+	text, err := os.ReadFile(v.path)
 	if err != nil {
-		return nil, fmt.Errorf("read key ring: %w", err)
+		return fmt.Errorf("read key ring: %w", err)
 	}
-	vault := &Vault{}
-	if err := json.Unmarshal(text, &vault.keys); err != nil || !usable(vault.keys) {
-		return nil, fmt.Errorf("the key ring %s is damaged: restore it from your backup", path)
+	var keys []masterKey
+	if err := json.Unmarshal(text, &keys); err != nil || !usable(keys) {
+		return fmt.Errorf("the key ring %s is damaged: restore it from your backup", v.path)
 	}
-	return vault, nil
+	v.ring.Store(&keys)
+	return nil
+}
+
+// keep makes keys the ring: on disk first, so that nothing is ever sealed with a
+// key that a crash loses.
+func (v *Vault) keep(keys []masterKey) error {
+	text, err := json.Marshal(keys)
+	if err != nil {
+		return fmt.Errorf("encode key ring: %w", err)
+	}
+	if err := writeSecret(v.path, text); err != nil {
+		return err
+	}
+	v.ring.Store(&keys)
+	return nil
+}
+
+func (v *Vault) keys() []masterKey { return *v.ring.Load() }
+
+// rotate puts a fresh key at the head of the ring, retires the others, and
+// returns its id.
+func (v *Vault) rotate(at time.Time) (string, error) {
+	fresh := newMasterKey()
+	ring := append([]masterKey{fresh}, v.keys()...)
+	for i := range ring[1:] {
+		if ring[1+i].Retired == nil {
+			ring[1+i].Retired = &at
+		}
+	}
+	return fresh.ID, v.keep(ring)
+}
+
+// hasRetired reports whether a key was retired before a time.
+func (v *Vault) hasRetired(before time.Time) bool {
+	return slices.ContainsFunc(v.keys(), func(key masterKey) bool { return key.retired(before) })
+}
+
+// prune drops the keys that were retired before a time.
+func (v *Vault) prune(before time.Time) error {
+	return v.keep(slices.DeleteFunc(slices.Clone(v.keys()), func(key masterKey) bool { return key.retired(before) }))
+}
+
+func (k masterKey) retired(before time.Time) bool {
+	return k.Retired != nil && k.Retired.Before(before)
+}
+
+// isCurrent reports whether sealed was sealed with the key that seals now.
+func (v *Vault) isCurrent(sealed []byte) bool {
+	return len(sealed) >= keyIDBytes && hex.EncodeToString(sealed[:keyIDBytes]) == v.keys()[0].ID
+}
+
+func newMasterKey() masterKey {
+	random := make([]byte, keyIDBytes+masterKeyBytes)
+	_, _ = rand.Read(random) // never fails, by its documentation
+	return masterKey{ID: hex.EncodeToString(random[:keyIDBytes]), Key: random[keyIDBytes:]}
 }
 
 func usable(keys []masterKey) bool {
@@ -62,17 +132,6 @@ func usable(keys []masterKey) bool {
 		}
 	}
 	return len(keys) > 0
-}
-
-func createVault(path string) (*Vault, error) {
-	random := make([]byte, keyIDBytes+masterKeyBytes)
-	_, _ = rand.Read(random) // never fails, by its documentation
-	vault := &Vault{keys: []masterKey{{ID: hex.EncodeToString(random[:keyIDBytes]), Key: random[keyIDBytes:]}}}
-	text, err := json.Marshal(vault.keys)
-	if err != nil {
-		return nil, fmt.Errorf("encode key ring: %w", err)
-	}
-	return vault, writeSecret(path, text)
 }
 
 // writeSecret writes a file that only its owner may read, durably and whole.
@@ -86,8 +145,19 @@ func writeSecret(path string, data []byte) error {
 	return nil
 }
 
-// Derive returns a key for purpose, from the ring's first key (HKDF, RFC 5869).
-func (v *Vault) Derive(purpose string) ([]byte, error) { return derive(v.keys[0], purpose) }
+// derived returns a key for purpose from each key of the ring (HKDF, RFC 5869);
+// the first is the one to sign with.
+func (v *Vault) derived(purpose string) ([][]byte, error) {
+	var keys [][]byte
+	for _, key := range v.keys() {
+		made, err := derive(key, purpose)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, made)
+	}
+	return keys, nil
+}
 
 func derive(key masterKey, purpose string) ([]byte, error) {
 	derived, err := hkdf.Key(sha256.New, key.Key, nil, "sky "+purpose, masterKeyBytes)
@@ -106,7 +176,7 @@ func ofUser(user models.ID, row string) place { return place{"user " + user.Stri
 
 // seal encrypts plain for its place.
 func (v *Vault) seal(at place, plain []byte) ([]byte, error) {
-	key := v.keys[0]
+	key := v.keys()[0]
 	aead, err := ownerCipher(key, at.owner)
 	if err != nil {
 		return nil, err
@@ -122,9 +192,20 @@ func (v *Vault) seal(at place, plain []byte) ([]byte, error) {
 	return aead.Seal(sealed, nonce, plain, []byte(at.row)), nil
 }
 
-// open decrypts what seal made for the same place.
+// open decrypts what seal made for the same place. A key that is not known may
+// have been put into the ring by another process: it is looked for there once.
 func (v *Vault) open(at place, sealed []byte) ([]byte, error) {
-	for _, key := range v.keys {
+	plain, err := v.openWith(v.keys(), at, sealed)
+	if errors.Is(err, errUnknownKey) && v.reload() == nil {
+		plain, err = v.openWith(v.keys(), at, sealed)
+	}
+	return plain, err
+}
+
+var errUnknownKey = errors.New("a sealed value was sealed with a key that is not in the key ring")
+
+func (v *Vault) openWith(keys []masterKey, at place, sealed []byte) ([]byte, error) {
+	for _, key := range keys {
 		if len(sealed) < keyIDBytes || hex.EncodeToString(sealed[:keyIDBytes]) != key.ID {
 			continue
 		}
@@ -142,7 +223,7 @@ func (v *Vault) open(at place, sealed []byte) ([]byte, error) {
 		}
 		return plain, nil
 	}
-	return nil, errors.New("a sealed value was sealed with a key that is not in the key ring")
+	return nil, errUnknownKey
 }
 
 func ownerCipher(key masterKey, owner string) (cipher.AEAD, error) {
