@@ -6,10 +6,12 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
+	"github.com/skypanel/sky/internal/ratelimit"
 	"github.com/skypanel/sky/models"
 )
 
@@ -65,7 +67,43 @@ func (s *server) authenticate(routes huma.API) func(huma.Context, func(huma.Cont
 			s.refuse(routes, ctx, err)
 			return
 		}
+		if wait := s.crowd(ctx.Operation(), who); wait > 0 {
+			s.refuse(routes, ctx, models.Wait(wait, "too many requests"))
+			return
+		}
 		next(huma.WithValue(ctx, actorKey{}, who))
+	}
+}
+
+// The most tokens and sessions whose requests are counted at once, and how much
+// of a minute's requests may come at once.
+const (
+	maxCounted  = 50_000
+	burstPart   = 3
+	eventStream = "text/event-stream"
+)
+
+// counter counts requests by token and session; nil is without a limit.
+func counter(perMinute int) *ratelimit.Keyed {
+	if perMinute <= 0 {
+		return nil
+	}
+	return ratelimit.New(time.Minute/time.Duration(perMinute), max(1, perMinute/burstPart), maxCounted)
+}
+
+// crowd returns how long who asks has to wait for their turn. Streams are not
+// counted: they are few, and begin again when the connection breaks.
+func (s *server) crowd(described *huma.Operation, who models.Actor) time.Duration {
+	if ok := described.Responses["200"]; s.requests == nil || (ok != nil && ok.Content[eventStream] != nil) {
+		return 0
+	}
+	switch {
+	case who.TokenID != nil:
+		return s.requests.Take(who.TokenID.String())
+	case who.SessionID != nil:
+		return s.requests.Take(who.SessionID.String())
+	default:
+		return 0
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 	v1 "github.com/skypanel/sky/api/v1"
+	"github.com/skypanel/sky/internal/ratelimit"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/platform"
 )
@@ -29,13 +30,17 @@ type Config struct {
 	// TrustedProxies are the networks whose X-Forwarded-For is believed; without
 	// any, a client's address is the connection's.
 	TrustedProxies []string
-	Log            *slog.Logger
+	// RequestsPerMinute bounds each token and session; 0 is without a limit. A
+	// third of them may come at once.
+	RequestsPerMinute int
+	Log               *slog.Logger
 }
 
 // server holds what the handlers share.
 type server struct {
 	Config
-	cross *http.CrossOriginProtection
+	cross    *http.CrossOriginProtection
+	requests *ratelimit.Keyed
 }
 
 const (
@@ -54,7 +59,7 @@ func New(config Config) http.Handler {
 		_ = engine.SetTrustedProxies(nil) // which cannot fail
 		config.Log.Error("trusted proxies are ignored", "error", err)
 	}
-	s := &server{Config: config, cross: crossOrigin(config.Platform.Settings.PublicURL)}
+	s := &server{Config: config, cross: crossOrigin(config.Platform.Settings.PublicURL), requests: counter(config.RequestsPerMinute)}
 	engine.Use(s.recover)
 	engine.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	if config.Link != nil {

@@ -81,6 +81,9 @@ func (p *Platform) ChangePassword(ctx context.Context, actor models.Actor, curre
 // provePassword refuses who does not know the user's password; field is where it
 // was given. It counts as an attempt to log in.
 func (p *Platform) provePassword(ctx context.Context, actor models.Actor, user models.User, password, field string) error {
+	if err := p.access().attempt(user.ID.String(), ""); err != nil {
+		return err
+	}
 	right, err := p.access().hasher.verify(ctx, password, user.PasswordHash)
 	if err != nil || right {
 		return err

@@ -33,6 +33,9 @@ var errLogin = models.Errorf(models.Unauthorized, "the name or the password is w
 // Login begins a session and returns the text of its cookie, once. An unknown
 // user, one without a password and a wrong password are refused alike.
 func (p *Platform) Login(ctx context.Context, given Credentials) (models.Session, string, error) {
+	if err := p.access().attempt(given.Login, given.Address); err != nil {
+		return models.Session{}, "", err
+	}
 	user, err := p.authenticate(ctx, given)
 	if err != nil {
 		return models.Session{}, "", err
@@ -54,6 +57,9 @@ func (p *Platform) Login(ctx context.Context, given Credentials) (models.Session
 		}
 		return tx.CreateSession(ctx, &session)
 	})
+	if err == nil {
+		p.access().accounts.Forget(accountKey(given.Login))
+	}
 	if models.IsCode(err, models.Unauthorized) && given.Code != "" {
 		p.record(ctx, actor, fact{kind: "session.refuse", detail: "wrong code"})
 	}

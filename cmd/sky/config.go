@@ -22,6 +22,7 @@ type serverConfig struct {
 	domain      string
 	publicURL   string
 	proxies     []string
+	apiRate     int
 	databaseURL string
 	dockerHost  string
 	extraCA     string
@@ -39,6 +40,7 @@ func (c *serverConfig) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&c.domain, "domain", "localhost", "apps answer at APP.<domain>")
 	flags.StringVar(&c.publicURL, "public-url", "", "where people reach the API, such as https://sky.example.com; empty derives it from --http")
 	flags.StringSliceVar(&c.proxies, "trusted-proxies", nil, "networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8")
+	flags.IntVar(&c.apiRate, "api-rate", 600, "requests per minute that each token and session has; 0 is without a limit")
 	flags.StringVar(&c.databaseURL, "database-url", os.Getenv("DATABASE_URL"), "PostgreSQL; empty uses SQLite in the data directory")
 	flags.StringVar(&c.dockerHost, "docker-host", "", "Docker's address; empty as the docker command finds it")
 	flags.StringVar(&c.extraCA, "extra-ca", "", "PEM file of certificate authorities that builds trust too")

@@ -207,7 +207,7 @@ func (c *controlPlane) doors(repos *gitserver.Repositories) error {
 	rest := api.New(api.Config{
 		Platform: c.platform, Backups: &platform.Backups{Platform: c.platform, Repositories: snapshots{repos}, Version: version},
 		Link: c.fleet.Handler(), LinkPath: protocol.LinkPath, Version: version, Log: c.log,
-		TrustedProxies: c.config.proxies,
+		TrustedProxies: c.config.proxies, RequestsPerMinute: c.config.apiRate,
 		GitURL: func(app string) string {
 			return "ssh://git@" + reachable(c.config.ssh, c.config.domain) + "/" + app + ".git"
 		},
