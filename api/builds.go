@@ -18,16 +18,23 @@ type BuildInput struct {
 func (s *server) builds(routes huma.API) {
 	huma.Register(routes, operation(http.MethodGet, appPath+"/builds", "list-builds", "List an app's builds", models.AppRead), s.listBuilds)
 	huma.Register(routes, operation(http.MethodGet, appPath+"/builds/{number}", "get-build", "Show a build", models.AppRead), s.getBuild)
+	deploy := operation(http.MethodPost, appPath+"/deploy", "deploy-app", "Build and roll out a commit that was pushed already", models.AppDeploy)
+	deploy.DefaultStatus = http.StatusAccepted
+	huma.Register(routes, deploy, s.deploy)
 	huma.Register(routes, operation(http.MethodPost, appPath+"/builds/{number}/cancel", "cancel-build", "Cancel a build", models.AppDeploy), s.cancelBuild)
 }
 
-func (s *server) listBuilds(ctx context.Context, input *AppInput) (*body[[]v1.Build], error) {
+func (s *server) listBuilds(ctx context.Context, input *struct {
+	AppInput
+	PageInput
+	State string `query:"state" enum:"queued,running,succeeded,failed,cancelled"`
+}) (*body[v1.Page[v1.Build]], error) {
 	app, err := s.Platform.App(ctx, actor(ctx), models.AppRead, input.App)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
-	builds, err := s.Platform.Builds(ctx, app)
-	return answer(ctx, s, each(builds, wireBuild), err)
+	builds, err := s.Platform.Builds(ctx, app, models.BuildState(input.State), input.page())
+	return pageOf(ctx, s, builds, wireBuild, err)
 }
 
 func (s *server) getBuild(ctx context.Context, input *BuildInput) (*body[v1.Build], error) {
@@ -43,6 +50,18 @@ func (s *server) cancelBuild(ctx context.Context, input *BuildInput) (*body[v1.B
 		return nil, s.problem(ctx, err)
 	}
 	build, err := s.Platform.CancelBuild(ctx, actor(ctx), app, input.Number)
+	return answer(ctx, s, wireBuild(build), err)
+}
+
+func (s *server) deploy(ctx context.Context, input *struct {
+	AppInput
+	Body v1.Deploy
+}) (*body[v1.Build], error) {
+	app, err := s.Platform.App(ctx, actor(ctx), models.AppDeploy, input.App)
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	build, err := s.Platform.Deploy(ctx, actor(ctx), app, input.Body.Ref)
 	return answer(ctx, s, wireBuild(build), err)
 }
 

@@ -37,6 +37,7 @@ func (s *server) organisations(routes huma.API) {
 	huma.Register(routes, creating(orgPath+"/invitations", "invite", "Invite somebody", models.MemberManage), s.invite)
 	huma.Register(routes, operation(http.MethodDelete, orgPath+"/invitations/{invitation}", "withdraw-invitation", "Withdraw an invitation", models.MemberManage), s.withdrawInvitation)
 	huma.Register(routes, operation(http.MethodPost, customerPrefix+"/invitations/accept", "accept-invitation", "Accept an invitation", models.AccountManage), s.acceptInvitation)
+	huma.Register(routes, open(customerPrefix+"/invitations/sign-up", "sign-up", "Make an account by an invitation"), s.signUp)
 	huma.Register(routes, operation(http.MethodGet, orgPath+"/notifications", "list-notifications", "List what the organisation was told", models.OrgRead), s.listNotifications)
 	huma.Register(routes, operation(http.MethodPost, orgPath+"/notifications/read", "read-notifications", "Mark notifications as read", models.OrgRead), s.readNotifications)
 }
@@ -141,6 +142,13 @@ func (s *server) withdrawInvitation(ctx context.Context, input *struct {
 func (s *server) acceptInvitation(ctx context.Context, input *body[v1.InvitationToken]) (*body[v1.Organisation], error) {
 	view, err := s.Platform.AcceptInvitation(ctx, actor(ctx), input.Body.Token)
 	return answer(ctx, s, wireOrganisation(view), err)
+}
+
+func (s *server) signUp(ctx context.Context, input *body[v1.SignUp]) (*body[v1.Account], error) {
+	user, err := s.Platform.SignUp(ctx, platform.NewMember{
+		Token: input.Body.Token, Name: input.Body.Name, Password: input.Body.Password, Address: actor(ctx).Address,
+	})
+	return answer(ctx, s, wireAccount(user), err)
 }
 
 func (s *server) listNotifications(ctx context.Context, input *struct {

@@ -18,6 +18,7 @@ func (s *server) overview(routes huma.API) {
 	huma.Register(routes, operation(http.MethodGet, adminPrefix+"/stats", "get-stats", "Count what there is", models.PlatformManage), s.getStats)
 	huma.Register(routes, operation(http.MethodGet, adminPrefix+"/settings", "get-settings", "Show the platform's settings", models.PlatformManage), s.getSettings)
 	huma.Register(routes, operation(http.MethodPatch, adminPrefix+"/settings", "change-settings", "Change the platform's settings", models.PlatformManage), s.changeSettings)
+	huma.Register(routes, operation(http.MethodPost, adminPrefix+"/keys/rotate", "rotate-keys", "Seal all secrets with a fresh master key", models.PlatformManage), s.rotateKeys)
 	huma.Register(routes, operation(http.MethodPost, adminPrefix+"/seed", "seed", "Add default plans and runtimes that were never there", models.PlatformManage), s.seed)
 	huma.Register(routes, operation(http.MethodGet, adminPrefix+"/organisations", "list-all-organisations", "List every organisation", models.PlatformManage), s.listAllOrganisations)
 	huma.Register(routes, operation(http.MethodPatch, adminPrefix+"/organisations/{organisation}", "suspend-organisation", "Stop, or allow again, what an organisation runs", models.PlatformManage), s.suspendOrganisation)
@@ -62,6 +63,11 @@ func (s *server) changeSettings(ctx context.Context, input *body[v1.SettingsChan
 func (s *server) seed(ctx context.Context, _ *struct{}) (*body[v1.Outcome], error) {
 	added, err := s.Platform.SeedFor(ctx, actor(ctx))
 	return answer(ctx, s, v1.Outcome{Log: []string{fmt.Sprintf("added %d rows", added)}}, err)
+}
+
+func (s *server) rotateKeys(ctx context.Context, _ *struct{}) (*body[v1.Rotation], error) {
+	rotation, err := s.Platform.RotateKeys(ctx, actor(ctx))
+	return answer(ctx, s, v1.Rotation(rotation), err)
 }
 
 func (s *server) listAllOrganisations(ctx context.Context, input *struct {

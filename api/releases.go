@@ -18,26 +18,26 @@ func (s *server) releases(routes huma.API) {
 	huma.Register(routes, operation(http.MethodPatch, appPath+"/env", "change-env", "Set and unset environment variables", models.AppConfigure), s.changeEnv)
 }
 
-func (s *server) listReleases(ctx context.Context, input *AppInput) (*body[[]v1.Release], error) {
+func (s *server) listReleases(ctx context.Context, input *struct {
+	AppInput
+	PageInput
+}) (*body[v1.Page[v1.Release]], error) {
 	app, err := s.Platform.App(ctx, actor(ctx), models.AppRead, input.App)
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
-	releases, deployments, err := s.Platform.Releases(ctx, app)
-	return answer(ctx, s, each(releases, func(release models.Release) v1.Release {
-		wire := wireRelease(release, deployments[release.ID])
-		wire.Live = app.LiveReleaseID != nil && *app.LiveReleaseID == release.ID
-		return wire
-	}), err)
+	releases, err := s.Platform.ReleasePage(ctx, app, input.page())
+	return pageOf(ctx, s, releases, wireRelease, err)
 }
 
-func wireRelease(release models.Release, deployment models.Deployment) v1.Release {
+func wireRelease(view platform.ReleaseView) v1.Release {
+	release, deployment := view.Release, view.Deployment
 	state := deployment.State
 	if state == "" {
 		state = models.DeploymentPending
 	}
 	return v1.Release{
-		Name: release.Name(), Number: release.Number, State: string(state), Description: release.Description,
+		Name: release.Name(), Number: release.Number, State: string(state), Live: view.Live, Description: release.Description,
 		Commit: release.Commit, Image: release.Image, Processes: release.Processes, Error: deployment.Error,
 		CreatedAt: release.CreatedAt,
 	}

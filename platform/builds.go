@@ -6,10 +6,9 @@ import (
 	"github.com/skypanel/sky/models"
 )
 
-// Builds lists the App's newest Builds.
-func (p *Platform) Builds(ctx context.Context, app models.App) ([]models.Build, error) {
-	const newest = 100
-	return p.Store.Builds(ctx, app.ID, newest)
+// Builds lists the App's Builds, the newest first; an empty state is any.
+func (p *Platform) Builds(ctx context.Context, app models.App, state models.BuildState, page models.PageRequest) (models.Page[models.Build], error) {
+	return p.Store.BuildPage(ctx, app.ID, state, page)
 }
 
 // BuildNumber returns the App's Build of this number; 0 means the newest.

@@ -105,7 +105,7 @@ func (s *stage) pushAside(t *testing.T, digit int) chan error {
 func (s *stage) queued(t *testing.T, number int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		builds, err := s.Builds(t.Context(), s.app)
+		builds, err := s.Store.Builds(t.Context(), s.app.ID, 100)
 		return err == nil && len(builds) >= number &&
 			s.lanes.find(s.app.ID, func(id models.ID) bool { return id == builds[0].ID }) != nil
 	}, patience, tick)
@@ -237,7 +237,7 @@ func TestOtherBranchesAreStored(t *testing.T) {
 	s.Receive(t.Context(), &models.Push{App: s.app, Actor: s.actor, Updates: []*models.RefUpdate{side}, Out: out})
 	require.NoError(t, side.Err)
 	require.Contains(t, out.String(), "only main deploys")
-	builds, err := s.Builds(t.Context(), s.app)
+	builds, err := s.Store.Builds(t.Context(), s.app.ID, 100)
 	require.NoError(t, err)
 	require.Empty(t, builds)
 	_, err = s.push(t, 1, "no-deploy")

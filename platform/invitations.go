@@ -115,3 +115,39 @@ func join(ctx context.Context, tx *store.Store, invitation models.Invitation, us
 		ID: models.NewID(), OrganisationID: invitation.OrganisationID, UserID: user, Role: invitation.Role, CreatedAt: now(),
 	})
 }
+
+// NewMember is somebody without an account who was invited.
+type NewMember struct {
+	Token    string // of the invitation
+	Name     string
+	Password string
+	Address  string // where they ask from
+}
+
+// SignUp makes an account for somebody who was invited, with the address that the
+// invitation was sent to, and makes them a member. The invitation is spent by it.
+func (p *Platform) SignUp(ctx context.Context, wanted NewMember) (models.User, error) {
+	invitation, err := p.openInvitation(ctx, wanted.Token)
+	if err != nil {
+		return models.User{}, err
+	}
+	user := models.User{ID: models.NewID(), Name: wanted.Name, Email: &invitation.Email, CreatedAt: now()}
+	if err := models.CheckUserName(user.Name); err != nil {
+		return models.User{}, err
+	}
+	if user.PasswordHash, err = p.newPassword(ctx, user, wanted.Password); err != nil {
+		return models.User{}, err
+	}
+	actor := models.Actor{UserID: user.ID, Name: user.Name, Via: "invitation", Address: wanted.Address}
+	what := fact{kind: "member.join", detail: user.Name + " as " + string(invitation.Role), organisation: &invitation.OrganisationID}
+	err = p.commit(ctx, actor, what, func(tx *store.Store) error {
+		if err := tx.CreateUser(ctx, &user); err != nil {
+			return err
+		}
+		return join(ctx, tx, invitation, user.ID)
+	})
+	if err != nil {
+		return models.User{}, p.takenError(ctx, user, err)
+	}
+	return user, nil
+}

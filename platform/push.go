@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/skypanel/sky/internal/narrative"
@@ -78,6 +79,62 @@ func readOptions(sent []string) pushOptions {
 	}
 	return options
 }
+
+// Deploy builds a commit that the App's repository holds already and rolls it
+// out, as a push of it to the deploy branch would. ref is a branch, a tag or a
+// whole commit name; an empty one is the deploy branch. It returns as soon as the
+// Build is durable; its log tells the rest.
+func (p *Platform) Deploy(ctx context.Context, actor models.Actor, app models.App, ref string) (models.Build, error) {
+	commit, err := p.findCommit(ctx, app, ref)
+	if err != nil {
+		return models.Build{}, err
+	}
+	branch := branchPrefix + app.DeployBranch
+	current, err := p.Repositories.Ref(ctx, app.ID, branch)
+	if err != nil {
+		return models.Build{}, fmt.Errorf("read %s: %w", branch, err)
+	}
+	build, w, err := p.running(ctx, app, commit)
+	if err != nil || w != nil {
+		return build, err
+	}
+	update := &models.RefUpdate{Name: branch, Old: current, New: commit}
+	push := &models.Push{App: app, Actor: actor, Updates: []*models.RefUpdate{update}, Out: io.Discard}
+	build, _, err = p.submit(ctx, push, update, push.Updates, pushOptions{})
+	return build, err
+}
+
+// findCommit returns the commit that ref names in the App's repository.
+func (p *Platform) findCommit(ctx context.Context, app models.App, ref string) (string, error) {
+	if ref == "" {
+		ref = app.DeployBranch
+	}
+	missing := models.Errorf(models.NotFound, "%s has no branch, tag or commit %q", app.Name, narrative.Clean(ref)).WithField("ref").
+		WithRemedy("push it first: git push sky BRANCH")
+	if commitPattern.MatchString(ref) {
+		_, err := p.Repositories.Commit(ctx, app.ID, ref)
+		if models.IsCode(err, models.NotFound) {
+			return "", missing
+		}
+		return ref, err
+	}
+	if models.CheckBranch(ref) != nil {
+		return "", missing
+	}
+	for _, prefix := range []string{branchPrefix, "refs/tags/"} {
+		oid, err := p.Repositories.Ref(ctx, app.ID, prefix+ref)
+		if err != nil {
+			return "", fmt.Errorf("read %s: %w", prefix+ref, err)
+		}
+		if oid != models.ZeroObject && oid != "" {
+			return oid, nil
+		}
+	}
+	return "", missing
+}
+
+// commitPattern is a commit's whole name, in SHA-1 or SHA-256.
+var commitPattern = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 
 const branchPrefix = "refs/heads/"
 

@@ -106,6 +106,32 @@ func (p *Platform) Releases(ctx context.Context, app models.App) ([]models.Relea
 	return releases, deployments, err
 }
 
+// ReleaseView is a Release with its newest Deployment.
+type ReleaseView struct {
+	models.Release
+	Deployment models.Deployment
+	Live       bool
+}
+
+// ReleasePage lists the App's Releases, the newest first.
+func (p *Platform) ReleasePage(ctx context.Context, app models.App, page models.PageRequest) (models.Page[ReleaseView], error) {
+	rows, err := p.Store.ReleasePage(ctx, app.ID, page)
+	if err != nil {
+		return models.Page[ReleaseView]{}, err
+	}
+	ids := make([]models.ID, 0, len(rows.Items))
+	for _, row := range rows.Items {
+		ids = append(ids, row.ID)
+	}
+	deployments, err := p.Store.DeploymentsOf(ctx, ids)
+	views := models.Page[ReleaseView]{Next: rows.Next}
+	for _, row := range rows.Items {
+		live := app.LiveReleaseID != nil && *app.LiveReleaseID == row.ID
+		views.Items = append(views.Items, ReleaseView{row, deployments[row.ID], live})
+	}
+	return views, err
+}
+
 // Rollback makes a new Release with the image, Config and process types of an
 // old one, and rolls it out. It returns when the Release serves.
 func (p *Platform) Rollback(ctx context.Context, actor models.Actor, app models.App, number int, log rollout.Log) (models.Release, error) {

@@ -75,14 +75,21 @@ func (c *Client) DestroyApp(ctx context.Context, name, confirm string) error {
 	return c.do(ctx, http.MethodDelete, appPath(name)+"?confirm="+url.QueryEscape(confirm), nil)
 }
 
-// Builds lists an app's builds, newest first.
+// Builds lists an app's newest builds, newest first.
 func (c *Client) Builds(ctx context.Context, app string) ([]Build, error) {
-	return call[[]Build](ctx, c, http.MethodGet, appPath(app)+"/builds", nil)
+	page, err := call[Page[Build]](ctx, c, http.MethodGet, appPath(app)+"/builds?limit=100", nil)
+	return page.Items, err
 }
 
 // Build returns one build; number 0 is the newest.
 func (c *Client) Build(ctx context.Context, app string, number int) (Build, error) {
 	return call[Build](ctx, c, http.MethodGet, buildPath(app, number), nil)
+}
+
+// Deploy builds and rolls out what was pushed already; the answer is the build
+// that is on it.
+func (c *Client) Deploy(ctx context.Context, app, ref string) (Build, error) {
+	return call[Build](ctx, c, http.MethodPost, appPath(app)+"/deploy", Deploy{ref})
 }
 
 // CancelBuild stops a build.
@@ -102,9 +109,10 @@ func (c *Client) AppLog(ctx context.Context, app string, lines int, follow bool,
 	return stream(ctx, c, path, yield)
 }
 
-// Releases lists an app's releases, newest first.
+// Releases lists an app's newest releases, newest first.
 func (c *Client) Releases(ctx context.Context, app string) ([]Release, error) {
-	return call[[]Release](ctx, c, http.MethodGet, appPath(app)+"/releases", nil)
+	page, err := call[Page[Release]](ctx, c, http.MethodGet, appPath(app)+"/releases?limit=100", nil)
+	return page.Items, err
 }
 
 // Rollback goes back to a release; an empty one is the one before.

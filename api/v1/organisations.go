@@ -70,6 +70,13 @@ type InvitationToken struct {
 	Token string `json:"token" maxLength:"100"`
 }
 
+// SignUp makes an account by an invitation.
+type SignUp struct {
+	Token    string `json:"token" maxLength:"100"`
+	Name     string `json:"name" maxLength:"40" example:"ben"`
+	Password string `json:"password" maxLength:"200"`
+}
+
 // Event is an audit fact.
 type Event struct {
 	ID        string    `json:"id"`
@@ -157,6 +164,11 @@ func (c *Client) Uninvite(ctx context.Context, organisation, id string) error {
 // AcceptInvitation joins the organisation that a token is for.
 func (c *Client) AcceptInvitation(ctx context.Context, token string) (Organisation, error) {
 	return call[Organisation](ctx, c, http.MethodPost, customer+"/invitations/accept", InvitationToken{token})
+}
+
+// SignUp makes an account by an invitation. It needs no token of its own.
+func (c *Client) SignUp(ctx context.Context, wanted SignUp) (Account, error) {
+	return call[Account](ctx, c, http.MethodPost, customer+"/invitations/sign-up", wanted)
 }
 
 // Activity lists an organisation's newest audit events.

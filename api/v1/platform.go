@@ -128,6 +128,12 @@ type Stats struct {
 	QueuedBuilds  int64 `json:"queued_builds" doc:"That wait or run now"`
 }
 
+// Rotation is a change of the master key.
+type Rotation struct {
+	Key      string `json:"key" doc:"The id of the key that seals from now on"`
+	Resealed int    `json:"resealed" doc:"How many secrets were sealed anew"`
+}
+
 // Domain is a hostname that leads to an app.
 type Domain struct {
 	Host       string      `json:"host" example:"shop.example.com"`
@@ -321,6 +327,11 @@ func (c *Client) Capacity(ctx context.Context) ([]Region, error) {
 func (c *Client) Events(ctx context.Context, kind string, limit int) ([]Event, error) {
 	page, err := call[Page[Event]](ctx, c, http.MethodGet, admin+"/events?kind="+url.QueryEscape(kind)+"&limit="+strconv.Itoa(limit), nil)
 	return page.Items, err
+}
+
+// RotateKeys seals all secrets with a fresh master key, for an admin.
+func (c *Client) RotateKeys(ctx context.Context) (Rotation, error) {
+	return call[Rotation](ctx, c, http.MethodPost, admin+"/keys/rotate", nil)
 }
 
 // Seed adds default plans and runtimes that were never there, for an admin.

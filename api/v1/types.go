@@ -68,6 +68,11 @@ type AppChange struct {
 	RootUser     *bool   `json:"root_user,omitempty" doc:"Lets images that start as root do so"`
 }
 
+// Deploy names what to build.
+type Deploy struct {
+	Ref string `json:"ref,omitempty" maxLength:"200" doc:"A branch, a tag or a whole commit name that was pushed; by default the deploy branch"`
+}
+
 // Build is one attempt to turn a commit into an image.
 type Build struct {
 	Number     int        `json:"number"`

@@ -60,15 +60,21 @@ func (c *cli) readToken(file string) (string, error) {
 	if token := os.Getenv("SKY_TOKEN"); token != "" {
 		return token, nil
 	}
+	return c.secret("API token: ")
+}
+
+// secret asks for something that is not shown: on the terminal, or else as a
+// line of standard input.
+func (c *cli) secret(prompt string) (string, error) {
 	if input, ok := c.in.(*os.File); ok && term.IsTerminal(int(input.Fd())) {
-		fmt.Fprint(c.err, "API token: ")
+		fmt.Fprint(c.err, prompt)
 		text, err := term.ReadPassword(int(input.Fd()))
 		fmt.Fprintln(c.err)
 		return strings.TrimSpace(string(text)), err
 	}
 	line, err := bufio.NewReader(c.in).ReadString('\n')
 	if line = strings.TrimSpace(line); line == "" {
-		return "", fmt.Errorf("no token on standard input: %w", err)
+		return "", fmt.Errorf("nothing on standard input for %q: %w", strings.TrimSuffix(prompt, ": "), err)
 	}
 	return line, nil
 }

@@ -28,6 +28,11 @@ func (c *cli) adminCommand() *cobra.Command {
 			regions, err := client.Capacity(ctx)
 			return c.regions(regions, err)
 		}),
+		group("keys", "Manage the keys that seal secrets",
+			c.verb("rotate", "Seal all secrets with a fresh master key", cobra.NoArgs, func(ctx context.Context, client *v1.Client, _ []string) error {
+				rotation, err := client.RotateKeys(ctx)
+				return did(c, rotation, err, "key %s seals from now on; %d secrets were sealed anew", rotation.Key, rotation.Resealed)
+			})),
 		c.verb("seed", "Add default plans and runtimes that were never there", cobra.NoArgs, func(ctx context.Context, client *v1.Client, _ []string) error {
 			done, err := client.Seed(ctx)
 			return c.outcome(done, err)

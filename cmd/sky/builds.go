@@ -11,6 +11,20 @@ import (
 	"github.com/spf13/cobra"
 )
 
+func (c *cli) deployCommand() *cobra.Command {
+	return c.appFlag(&cobra.Command{
+		Use: "deploy [REF]", Short: "Build and roll out a commit that was pushed already, and show its log", Args: cobra.MaximumNArgs(1),
+		Example: "  sky deploy            the deploy branch again\n  sky deploy feature    a branch that was pushed",
+		RunE: c.onApp(func(ctx context.Context, client *v1.Client, app string, args []string) error {
+			build, err := client.Deploy(ctx, app, strings.Join(args, ""))
+			if err != nil {
+				return err
+			}
+			return c.follow(ctx, client, app, build.Number, true)
+		}),
+	})
+}
+
 func (c *cli) buildsCommand() *cobra.Command {
 	command := &cobra.Command{Use: "builds", Short: "Show and control builds"}
 	command.AddCommand(c.buildsList(), c.buildsCancel(),
@@ -81,21 +95,26 @@ func (c *cli) buildLog(use, short string, narrative bool) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			failed := ""
-			err = client.BuildLog(ctx, app, number, true, func(line v1.LogLine) error {
-				if line.Kind == "end" {
-					failed = line.Text
-					return nil
-				}
-				if narrative && line.Kind != "say" {
-					return nil
-				}
-				return c.line(line, func() { fmt.Fprintln(c.out, line.Text) })
-			})
-			if err == nil && failed != "" {
-				err = errors.New(failed)
-			}
-			return err
+			return c.follow(ctx, client, app, number, narrative)
 		}),
 	})
+}
+
+// follow prints a build's log to its end: all of it, or what a pusher reads.
+func (c *cli) follow(ctx context.Context, client *v1.Client, app string, number int, narrative bool) error {
+	failed := ""
+	err := client.BuildLog(ctx, app, number, true, func(line v1.LogLine) error {
+		if line.Kind == "end" {
+			failed = line.Text
+			return nil
+		}
+		if narrative && line.Kind != "say" {
+			return nil
+		}
+		return c.line(line, func() { fmt.Fprintln(c.out, line.Text) })
+	})
+	if err == nil && failed != "" {
+		err = errors.New(failed)
+	}
+	return err
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 
 	v1 "github.com/skypanel/sky/api/v1"
@@ -21,11 +22,34 @@ func (c *cli) orgsCommand() *cobra.Command {
 			return listed(c, []v1.Organisation{organisation}, err, "NAME\tTITLE\tROLE\tSTATE", orgRow)
 		}),
 		c.orgsRename(), c.orgsDestroy(), c.orgsActivity(), c.orgsNotifications(),
+		c.orgsSignUp(),
 		c.verb("join TOKEN", "Accept an invitation", cobra.ExactArgs(1), func(ctx context.Context, client *v1.Client, args []string) error {
 			organisation, err := client.AcceptInvitation(ctx, args[0])
 			return did(c, organisation, err, "you are %s in %s", organisation.Role, organisation.Name)
 		}),
 	)
+}
+
+// orgsSignUp makes an account for who was invited and has none.
+func (c *cli) orgsSignUp() *cobra.Command {
+	wanted := v1.SignUp{}
+	server := ""
+	command := &cobra.Command{
+		Use: "sign-up TOKEN", Short: "Make an account by an invitation; the password is asked for", Args: cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, args []string) error {
+			password, err := c.secret("New password: ")
+			if err != nil {
+				return err
+			}
+			wanted.Token, wanted.Password = args[0], password
+			client := &v1.Client{URL: server, HTTP: http.DefaultClient}
+			account, err := client.SignUp(command.Context(), wanted)
+			return did(c, account, err, "you are %s; log in with: sky login %s --user %s", account.Name, server, account.Name)
+		},
+	}
+	command.Flags().StringVar(&wanted.Name, "name", "", "your user name")
+	command.Flags().StringVar(&server, "url", "http://127.0.0.1:8080", "the server's address")
+	return command
 }
 
 func orgRow(organisation v1.Organisation) []string {

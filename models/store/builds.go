@@ -49,6 +49,27 @@ func (s *Store) BuildByNumber(ctx context.Context, app models.ID, number int) (m
 	return first[models.Build](s.reader(ctx).Where("app_id = ? AND number = ?", app, number), "build")
 }
 
+// BuildPage returns a page of the App's Builds, by default the newest first; an
+// empty state is any.
+func (s *Store) BuildPage(ctx context.Context, app models.ID, state models.BuildState, ask models.PageRequest) (models.Page[models.Build], error) {
+	query := s.reader(ctx).Where("app_id = ?", app)
+	if state != "" {
+		query = query.Where("state = ?", state)
+	}
+	return page[models.Build](query, ask, "builds", "-number", "created_at")
+}
+
+// ReleasePage returns a page of the App's Releases, by default the newest first.
+func (s *Store) ReleasePage(ctx context.Context, app models.ID, ask models.PageRequest) (models.Page[models.Release], error) {
+	return page[models.Release](s.reader(ctx).Where("app_id = ?", app), ask, "releases", "-number", "created_at")
+}
+
+// DeploymentsOf returns the newest Deployment of each of the Releases.
+func (s *Store) DeploymentsOf(ctx context.Context, releases []models.ID) (map[models.ID]models.Deployment, error) {
+	rows, err := all[models.Deployment](s.reader(ctx).Where("release_id IN ?", releases).Order("id"), "deployments")
+	return byID(rows, func(row models.Deployment) models.ID { return row.ReleaseID }), err
+}
+
 // Builds returns the App's newest Builds, newest first.
 func (s *Store) Builds(ctx context.Context, app models.ID, limit int) ([]models.Build, error) {
 	return all[models.Build](newest(s.reader(ctx), app, limit), "builds")
