@@ -1,0 +1,322 @@
+package platform
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/skypanel/sky/buildpipeline"
+	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
+	"github.com/stretchr/testify/require"
+)
+
+// TestSeedIsOnce: defaults come once; what an admin edited or deleted stays so.
+func TestSeedIsOnce(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, b *books, _ string) {
+		ctx := t.Context()
+		plans, err := b.AllPlans(ctx, b.admin, PlansAsked{}, models.PageRequest{})
+		require.NoError(t, err)
+		var names []string
+		for _, plan := range plans.Items {
+			names = append(names, plan.Name)
+			require.Len(t, plan.Runtimes, len(defaultRuntimes()), "every plan allows every runtime")
+		}
+		require.Equal(t, []string{"starter", "basic", "standard", "professional", "enterprise"}, names)
+		added, err := b.Seed(ctx)
+		require.NoError(t, err)
+		require.Zero(t, added)
+
+		price := models.Money(42)
+		_, err = b.ChangePlan(ctx, b.admin, "starter", "", PlanChange{PriceHour: &price})
+		require.NoError(t, err)
+		require.NoError(t, b.DeletePlan(ctx, b.admin, "enterprise"))
+		require.NoError(t, b.DeleteRuntime(ctx, b.admin, "ruby:3.3", false))
+		var group sync.WaitGroup
+		for range 4 { // several control planes start at once
+			group.Go(func() {
+				if added, err := b.Seed(context.WithoutCancel(ctx)); err != nil || added != 0 {
+					t.Error(added, err)
+				}
+			})
+		}
+		group.Wait()
+		starter, err := b.Plan(ctx, b.admin, "starter")
+		require.NoError(t, err)
+		require.Equal(t, price, starter.PriceHour)
+		_, err = b.Plan(ctx, b.admin, "enterprise")
+		require.True(t, models.IsCode(err, models.NotFound))
+	})
+}
+
+func TestPlansAreChecked(t *testing.T) {
+	s := newStage(t)
+	number := func(value int64) *int64 { return &value }
+	count := func(value int) *int { return &value }
+	amount := func(value models.Money) *models.Money { return &value }
+	name := func(value string) *string { return &value }
+	names := func(values ...string) *[]string { return &values }
+	for field, change := range map[string]PlanChange{
+		"name":               {Name: name("Big Plan")},
+		"cpu_millis":         {Name: name("p"), CPUMillis: number(0)},
+		"memory_bytes":       {Name: name("p"), MemoryBytes: number(1 << 20)},
+		"storage_bytes":      {Name: name("p"), StorageBytes: number(-1)},
+		"pids":               {Name: name("p"), Pids: number(1)},
+		"max_instances":      {Name: name("p"), MaxInstances: count(0)},
+		"price_hour_micros":  {Name: name("p"), PriceHour: amount(-1)},
+		"price_month_micros": {Name: name("p"), PriceMonth: amount(-1)},
+		"runtimes":           {Name: name("p"), Runtimes: names("cobol 85")},
+	} {
+		_, err := s.CreatePlan(t.Context(), s.actor, change)
+		require.True(t, models.IsCode(err, models.Invalid), field)
+		require.Equal(t, field, models.AsError(err).Field)
+		require.NotEmpty(t, models.AsError(err).Remedy)
+	}
+	_, err := s.CreatePlan(t.Context(), s.actor, PlanChange{Name: name("basic")})
+	require.True(t, models.IsCode(err, models.Conflict))
+	made, err := s.CreatePlan(t.Context(), s.actor, PlanChange{Name: name("tiny"), Runtimes: names("go 1.26", "go 1.26")})
+	require.True(t, models.IsCode(err, models.Invalid), "the same runtime twice: %v", err)
+	made, err = s.CreatePlan(t.Context(), s.actor, PlanChange{Name: name("tiny"), Runtimes: names("go 1.26")})
+	require.NoError(t, err)
+	require.Len(t, made.Runtimes, 1)
+	_, err = s.ChangePlan(t.Context(), s.actor, "tiny", "some other revision", PlanChange{Pids: number(100)})
+	require.True(t, models.IsCode(err, models.Stale))
+	_, err = s.ChangePlan(t.Context(), s.actor, "tiny", made.Revision(), PlanChange{Pids: number(100)})
+	require.NoError(t, err)
+}
+
+// TestPlansLimit: an app's plan decides what it is built on, how many instances
+// run, and what each gets; a change of plan is at once.
+func TestPlansLimit(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	var offered []string
+	s.build.build = func(_ context.Context, job buildpipeline.Job) error {
+		offered = nil
+		for _, row := range job.Runtimes {
+			offered = append(offered, row.Type+" "+row.Version)
+		}
+		return nil
+	}
+	runtimes, two, memory := []string{"go 1.26", "docker 1"}, 2, 64*mib
+	name := "tiny"
+	_, err := s.CreatePlan(ctx, s.actor, PlanChange{Name: &name, Runtimes: &runtimes, MaxInstances: &two, MemoryBytes: &memory})
+	require.NoError(t, err)
+	require.NoError(t, s.ChangeAppPlan(ctx, s.actor, s.live(t), "tiny", silent{}))
+	_, err = s.push(t, 1)
+	require.NoError(t, err)
+	slices.Sort(offered)
+	require.Equal(t, []string{"docker 1", "go 1.26"}, offered)
+
+	off := false
+	_, err = s.ChangeOptions(ctx, s.actor, OptionsChange{CustomImages: &off})
+	require.NoError(t, err)
+	_, err = s.push(t, 2)
+	require.NoError(t, err)
+	require.Equal(t, []string{"go 1.26"}, offered)
+
+	err = s.Scale(ctx, s.actor, s.live(t), models.Formation{"web": 2, "worker": 1}, silent{})
+	require.ErrorContains(t, err, "3 instances, and the plan tiny allows an app 2")
+	require.NoError(t, s.Scale(ctx, s.actor, s.live(t), models.Formation{"web": 1, "worker": 1}, silent{}))
+
+	node, err := s.EnsureNode(ctx, "local")
+	require.NoError(t, err)
+	limits := func() (memories []int64) {
+		assignment, err := s.Assignment(ctx, node.ID)
+		require.NoError(t, err)
+		for _, instance := range assignment.Instances {
+			memories = append(memories, instance.Limits.MemoryBytes)
+		}
+		return memories
+	}
+	require.Equal(t, []int64{memory, memory}, limits())
+	more := 128 * mib
+	_, err = s.ChangePlan(ctx, s.actor, "tiny", "", PlanChange{MemoryBytes: &more})
+	require.NoError(t, err)
+	require.NoError(t, s.ChangeAppPlan(ctx, s.actor, s.live(t), "standard", silent{}))
+	require.Equal(t, []int64{gib, gib}, limits())
+
+	one := 1
+	_, err = s.ChangePlan(ctx, s.actor, "starter", "", PlanChange{MaxInstances: &one})
+	require.NoError(t, err)
+	err = s.ChangeAppPlan(ctx, s.actor, s.live(t), "starter", silent{})
+	require.ErrorContains(t, err, "2 instances, and the plan starter allows an app 1", "a downgrade is checked")
+	err = s.DeletePlan(ctx, s.actor, "standard")
+	require.ErrorContains(t, err, "in use")
+}
+
+func TestRuntimesAreChecked(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	text := func(value string) *string { return &value }
+	good := RuntimeChange{Type: text("node"), Version: text("23"), BuildImage: text("node:23"), RunImage: text("node:23-slim")}
+	for name, test := range map[string]struct {
+		spoil func(*RuntimeChange)
+		field string
+	}{
+		"type":         {func(c *RuntimeChange) { c.Type = text("cobol") }, "type"},
+		"version":      {func(c *RuntimeChange) { c.Version = text("latest; id") }, "version"},
+		"shell":        {func(c *RuntimeChange) { c.BuildImage = text("node:$(id)") }, "build_image"},
+		"option":       {func(c *RuntimeChange) { c.RunImage = text("--privileged") }, "run_image"},
+		"empty":        {func(c *RuntimeChange) { c.RunImage = text("") }, "run_image"},
+		"upper case":   {func(c *RuntimeChange) { c.RunImage = text("Node:23") }, "run_image"},
+		"short digest": {func(c *RuntimeChange) { c.RunImage = text("node@sha256:abc") }, "run_image"},
+		"two lines":    {func(c *RuntimeChange) { c.StartCommand = text("a\nb") }, "start_command"},
+	} {
+		change := good
+		test.spoil(&change)
+		_, err := s.CreateRuntime(ctx, s.actor, change)
+		require.True(t, models.IsCode(err, models.Invalid), "%s: %v", name, err)
+		require.Equal(t, test.field, models.AsError(err).Field, name)
+	}
+	off, yes := false, true
+	_, err := s.ChangeOptions(ctx, s.actor, OptionsChange{CustomImages: &off})
+	require.NoError(t, err)
+	custom := good
+	custom.BuildImage = text("registry.example.com:5000/team/node:23")
+	_, err = s.CreateRuntime(ctx, s.actor, custom)
+	require.True(t, models.IsCode(err, models.Forbidden), "custom images are off: %v", err)
+	good.Default = &yes
+	_, err = s.CreateRuntime(ctx, s.actor, good)
+	require.NoError(t, err)
+	rows, err := s.Store.Runtimes(ctx)
+	require.NoError(t, err)
+	var defaults []string
+	for _, row := range rows {
+		if row.Type == "node" && row.Default {
+			defaults = append(defaults, row.Version)
+		}
+	}
+	require.Equal(t, []string{"23"}, defaults, "a type has one default")
+	_, err = s.CreateRuntime(ctx, s.actor, good)
+	require.True(t, models.IsCode(err, models.Conflict))
+}
+
+// TestDomains: a host leads to an app once its DNS proves it, and what somebody
+// else has proved, or what lies under it, is taken.
+func TestDomains(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	_, err := s.push(t, 1)
+	require.NoError(t, err)
+	node, err := s.EnsureNode(ctx, "local")
+	require.NoError(t, err)
+	hosts := func() []string {
+		assignment, err := s.Assignment(ctx, node.ID)
+		require.NoError(t, err)
+		return assignment.Routes[0].Hosts
+	}
+	added, err := s.AddDomain(ctx, s.actor, s.live(t), "Shop.Example.COM.")
+	require.NoError(t, err)
+	require.Equal(t, "shop.example.com", added.Host)
+	require.Equal(t, Record{Type: "CNAME", Name: "shop.example.com", Value: "shop.sky.test", Purpose: "leads to the app"}, added.Records[0])
+	require.Equal(t, "_sky.shop.example.com", added.Records[1].Name)
+	seen, err := s.VerifyDomain(ctx, s.actor, s.live(t), "shop.example.com")
+	require.NoError(t, err)
+	require.Equal(t, "there is no TXT record at _sky.shop.example.com", seen.Error)
+	s.dns["_sky.shop.example.com."] = []string{"something else"}
+	seen, err = s.VerifyDomain(ctx, s.actor, s.live(t), "shop.example.com")
+	require.NoError(t, err)
+	require.Contains(t, seen.Error, "holds something else")
+	require.Equal(t, []string{"shop.sky.test"}, hosts())
+
+	// Somebody else may claim it too, until it is proved.
+	_, err = s.CreateOrganisation(ctx, s.actor, "rival", "")
+	require.NoError(t, err)
+	rival, err := s.CreateApp(ctx, s.actor, NewApp{Name: "rival", Organisation: "rival"})
+	require.NoError(t, err)
+	_, err = s.AddDomain(ctx, s.actor, rival, "shop.example.com")
+	require.NoError(t, err)
+	s.dns["_sky.shop.example.com."] = []string{"something else", added.Challenge}
+	require.NoError(t, s.verifyDue(ctx, now().Add(recheckAfter*2)))
+	require.Equal(t, []string{"shop.sky.test", "shop.example.com"}, hosts())
+	s.dns["_sky.shop.example.com."] = []string{"something else", added.Challenge}
+	seen, err = s.VerifyDomain(ctx, s.actor, rival, "shop.example.com")
+	require.NoError(t, err)
+	require.Equal(t, models.DomainPending, seen.State, "another's challenge proves nothing")
+	for _, host := range []string{"shop.example.com", "deep.shop.example.com"} {
+		_, err = s.AddDomain(ctx, s.actor, rival, host)
+		require.True(t, models.IsCode(err, models.Conflict), host)
+	}
+	for _, host := range []string{
+		"a.com;id", "a.com{}", "*.example.com", "localhost", "10.0.0.1", "example", "-a.example.com", "a..example.com", "a b.example.com", "", "[::1]",
+	} {
+		_, err = s.AddDomain(ctx, s.actor, s.live(t), host)
+		require.True(t, models.IsCode(err, models.Invalid), host)
+	}
+	_, err = s.AddDomain(ctx, s.actor, s.live(t), "other.sky.test")
+	require.True(t, models.IsCode(err, models.Conflict), "the platform's own")
+	require.NoError(t, s.RemoveDomain(ctx, s.actor, s.live(t), "shop.example.com"))
+	require.Equal(t, []string{"shop.sky.test"}, hosts())
+}
+
+// TestInvitations: a token makes the right person a member, once.
+func TestInvitations(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, b *books, _ string) {
+		ctx := t.Context()
+		b.organisation(t, "acme")
+		invitation, token, err := b.Invite(ctx, b.admin, "acme", "Ann@Example.com", models.RoleDeveloper)
+		require.NoError(t, err)
+		require.Equal(t, "ann@example.com", invitation.Email)
+		_, fresh, err := b.Invite(ctx, b.admin, "acme", "ann@example.com", models.RoleViewer)
+		require.NoError(t, err)
+		_, err = b.SignUp(ctx, NewMember{Token: token, Name: "ann", Password: "correct horse battery"})
+		require.True(t, models.IsCode(err, models.NotFound), "a second invitation voids the first")
+		_, err = b.SignUp(ctx, NewMember{Token: fresh, Name: "ann", Password: "short"})
+		require.True(t, models.IsCode(err, models.Invalid))
+		var group sync.WaitGroup
+		var mu sync.Mutex
+		made := 0
+		for i := range 8 {
+			group.Go(func() {
+				_, err := b.SignUp(context.WithoutCancel(ctx), NewMember{Token: fresh, Name: fmt.Sprintf("ann-%d", i), Password: "correct horse battery"})
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					made++
+				}
+			})
+		}
+		group.Wait()
+		require.Equal(t, 1, made)
+		members, err := b.Members(ctx, b.admin, "acme", models.PageRequest{})
+		require.NoError(t, err)
+		require.Len(t, members.Items, 2)
+
+		_, token, err = b.Invite(ctx, b.admin, "acme", "ben@example.com", models.RoleAdmin)
+		require.NoError(t, err)
+		other := models.Actor{UserID: members.Items[1].UserID, Name: members.Items[1].User.Name, Scopes: models.AllScopes()}
+		_, err = b.AcceptInvitation(ctx, other, token)
+		require.True(t, models.IsCode(err, models.Forbidden), "it was for another address")
+		events, err := b.Store.Events(ctx, store.EventFilter{Kind: "member"}, models.PageRequest{})
+		require.NoError(t, err)
+		for _, event := range events.Items {
+			require.NotContains(t, event.Detail, token)
+			require.NotContains(t, event.Detail, "correct horse")
+		}
+	})
+}
+
+// TestDeployAgain: what was pushed already is deployed without a push.
+func TestDeployAgain(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	_, err := s.Deploy(ctx, s.actor, s.app, "")
+	require.ErrorContains(t, err, `no branch, tag or commit "main"`)
+	_, err = s.push(t, 1)
+	require.NoError(t, err)
+	s.repos.refs["refs/heads/feature"] = oid(2)
+	build, err := s.Deploy(ctx, s.actor, s.live(t), "feature")
+	require.NoError(t, err)
+	require.NoError(t, s.lanes.do(ctx, s.app.ID, func(context.Context) error { return nil }))
+	require.Equal(t, oid(2), s.main(t))
+	build, err = s.Store.Build(ctx, build.ID)
+	require.NoError(t, err)
+	require.Equal(t, models.BuildSucceeded, build.State)
+	for _, wrong := range []string{"HEAD;id", "--upload-pack=x", "nope", "refs/../x"} {
+		_, err = s.Deploy(ctx, s.actor, s.live(t), wrong)
+		require.True(t, models.IsCode(err, models.NotFound), wrong)
+	}
+}
