@@ -97,7 +97,7 @@ func wireLedgerEntry(entry models.LedgerEntry) v1.LedgerEntry {
 func (s *server) listLedger(ctx context.Context, input *struct {
 	OrganisationInput
 	PageInput
-	Kind string `query:"kind" enum:"usage,top-up,credit,adjustment"`
+	Kind string `query:"kind" enum:"usage,top-up,credit,adjustment" doc:"Only those of this kind"`
 }) (*body[v1.Page[v1.LedgerEntry]], error) {
 	rows, err := s.Platform.Ledger(ctx, actor(ctx), input.Organisation, input.Kind, input.page())
 	return pageOf(ctx, s, rows, wireLedgerEntry, err)

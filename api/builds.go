@@ -27,7 +27,7 @@ func (s *server) builds(routes huma.API) {
 func (s *server) listBuilds(ctx context.Context, input *struct {
 	AppInput
 	PageInput
-	State string `query:"state" enum:"queued,running,succeeded,failed,cancelled"`
+	State string `query:"state" enum:"queued,running,succeeded,failed,cancelled" doc:"Only those in this state"`
 }) (*body[v1.Page[v1.Build]], error) {
 	app, err := s.Platform.App(ctx, actor(ctx), models.AppRead, input.App)
 	if err != nil {

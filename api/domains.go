@@ -13,7 +13,7 @@ import (
 // DomainInput is a request about one Domain.
 type DomainInput struct {
 	AppInput
-	Host string `path:"host" maxLength:"254"`
+	Host string `path:"host" maxLength:"254" doc:"The domain"`
 }
 
 func (s *server) domains(routes huma.API) {

@@ -29,7 +29,7 @@ func (s *server) usePasswordLink(ctx context.Context, input *body[v1.PasswordByL
 }
 
 func (s *server) makePasswordLink(ctx context.Context, input *struct {
-	User string `path:"user" maxLength:"40"`
+	User string `path:"user" maxLength:"40" doc:"The user's name"`
 }) (*body[v1.Link], error) {
 	link, err := s.Platform.MakePasswordLink(ctx, actor(ctx), input.User)
 	return answer(ctx, s, wireLink(link), err)

@@ -36,9 +36,9 @@ type NodeInput struct {
 
 func (s *server) listNodes(ctx context.Context, input *struct {
 	PageInput
-	Region string `query:"region" maxLength:"40"`
-	State  string `query:"state" enum:"pending,online,offline,removed"`
-	Search string `query:"search" maxLength:"100"`
+	Region string `query:"region" maxLength:"40" doc:"Only those of this region"`
+	State  string `query:"state" enum:"pending,online,offline,removed" doc:"Only those in this state"`
+	Search string `query:"search" maxLength:"100" doc:"Only those that have this in a text of theirs"`
 }) (*body[v1.Page[v1.Node]], error) {
 	asked := platform.NodesAsked{Region: input.Region, State: input.State, Search: input.Search}
 	nodes, err := s.Platform.Nodes(ctx, actor(ctx), asked, input.page())
@@ -84,7 +84,7 @@ func (s *server) join(ctx context.Context, input *body[v1.Join]) (*body[v1.Crede
 }
 
 func (s *server) renew(ctx context.Context, input *struct {
-	Authorization string `header:"Authorization"`
+	Authorization string `header:"Authorization" doc:"Bearer and the agent's credential"`
 }) (*body[v1.Credential], error) {
 	node, credential, err := s.Platform.RenewAgent(ctx, input.Authorization)
 	return answer(ctx, s, v1.Credential{NodeID: node.String(), Token: credential}, err)

@@ -134,7 +134,7 @@ func (s *server) invite(ctx context.Context, input *struct {
 
 func (s *server) withdrawInvitation(ctx context.Context, input *struct {
 	OrganisationInput
-	Invitation string `path:"invitation" maxLength:"36"`
+	Invitation string `path:"invitation" maxLength:"36" doc:"The invitation's id"`
 }) (*struct{}, error) {
 	return s.done(ctx, s.Platform.WithdrawInvitation(ctx, actor(ctx), input.Organisation, input.Invitation))
 }

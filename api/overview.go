@@ -72,8 +72,8 @@ func (s *server) rotateKeys(ctx context.Context, _ *struct{}) (*body[v1.Rotation
 
 func (s *server) listAllOrganisations(ctx context.Context, input *struct {
 	PageInput
-	Search    string       `query:"search" maxLength:"100"`
-	Suspended OptionalBool `query:"suspended"`
+	Search    string       `query:"search" maxLength:"100" doc:"Only those that have this in a text of theirs"`
+	Suspended OptionalBool `query:"suspended" doc:"Only those that are, or are not"`
 }) (*body[v1.Page[v1.Organisation]], error) {
 	asked := platform.OrganisationsAsked{Search: input.Search, Suspended: input.Suspended.value()}
 	rows, err := s.Platform.AllOrganisations(ctx, actor(ctx), asked, input.page())
@@ -93,12 +93,12 @@ func (s *server) suspendOrganisation(ctx context.Context, input *struct {
 // EventsInput narrows a list of audit events.
 type EventsInput struct {
 	PageInput
-	App    string    `query:"app" maxLength:"40"`
-	Actor  string    `query:"actor" maxLength:"100"`
+	App    string    `query:"app" maxLength:"40" doc:"Only those about this app"`
+	Actor  string    `query:"actor" maxLength:"100" doc:"Only those of this user"`
 	Kind   string    `query:"kind" maxLength:"40" doc:"Such as app.create, or app for all of its kinds"`
-	Search string    `query:"search" maxLength:"100"`
-	Since  time.Time `query:"since"`
-	Until  time.Time `query:"until"`
+	Search string    `query:"search" maxLength:"100" doc:"Only those that have this in a text of theirs"`
+	Since  time.Time `query:"since" doc:"Only those from then on"`
+	Until  time.Time `query:"until" doc:"Only those before then"`
 }
 
 func (i EventsInput) asked(organisation string) platform.EventsAsked {
@@ -125,7 +125,7 @@ func wireEvent(event models.Event) v1.Event {
 
 func (s *server) listEvents(ctx context.Context, input *struct {
 	EventsInput
-	Organisation string `query:"organisation" maxLength:"40"`
+	Organisation string `query:"organisation" maxLength:"40" doc:"Only those of this organisation"`
 }) (*body[v1.Page[v1.Event]], error) {
 	events, err := s.Platform.Events(ctx, actor(ctx), input.asked(input.Organisation), input.page())
 	return pageOf(ctx, s, events, wireEvent, err)

@@ -84,7 +84,7 @@ func (s *server) changeAppPlan(ctx context.Context, input *struct {
 func (s *server) listAllPlans(ctx context.Context, input *struct {
 	PageInput
 	Active OptionalBool `query:"active" doc:"Only those that can be chosen, or only those that cannot"`
-	Search string       `query:"search" maxLength:"100"`
+	Search string       `query:"search" maxLength:"100" doc:"Only those that have this in a text of theirs"`
 }) (*body[v1.Page[v1.Plan]], error) {
 	views, err := s.Platform.AllPlans(ctx, actor(ctx), platform.PlansAsked{Active: input.Active.value(), Search: input.Search}, input.page())
 	return pageOf(ctx, s, views, wirePlan, err)
@@ -122,8 +122,8 @@ func wireRuntime(row models.Runtime) v1.Runtime {
 
 func (s *server) listRuntimes(ctx context.Context, input *struct {
 	PageInput
-	Type   string `query:"type" maxLength:"20"`
-	Search string `query:"search" maxLength:"100"`
+	Type   string `query:"type" maxLength:"20" doc:"Only those of this language"`
+	Search string `query:"search" maxLength:"100" doc:"Only those that have this in a text of theirs"`
 }) (*body[v1.Page[v1.Runtime]], error) {
 	rows, err := s.Platform.Runtimes(ctx, actor(ctx), platform.RuntimesAsked{Type: input.Type, Search: input.Search}, input.page())
 	return pageOf(ctx, s, rows, wireRuntime, err)
@@ -131,9 +131,9 @@ func (s *server) listRuntimes(ctx context.Context, input *struct {
 
 func (s *server) listAllRuntimes(ctx context.Context, input *struct {
 	PageInput
-	Type   string       `query:"type" maxLength:"20"`
-	Active OptionalBool `query:"active"`
-	Search string       `query:"search" maxLength:"100"`
+	Type   string       `query:"type" maxLength:"20" doc:"Only those of this language"`
+	Active OptionalBool `query:"active" doc:"Only those that can be used, or cannot"`
+	Search string       `query:"search" maxLength:"100" doc:"Only those that have this in a text of theirs"`
 }) (*body[v1.Page[v1.Runtime]], error) {
 	asked := platform.RuntimesAsked{Type: input.Type, Active: input.Active.value(), Search: input.Search}
 	rows, err := s.Platform.AllRuntimes(ctx, actor(ctx), asked, input.page())

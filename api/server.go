@@ -65,13 +65,14 @@ func New(config Config) http.Handler {
 	if config.Link != nil {
 		engine.GET(config.LinkPath, gin.WrapH(config.Link))
 	}
-	documented := huma.DefaultConfig("Sky", config.Version)
+	documented := huma.DefaultConfig("Sky", documentVersion)
 	documented.OpenAPIPath = "/api/openapi"
 	documented.DocsPath = ""
 	documented.SchemasPath = "/api/schemas"
 	documented.CreateHooks = nil // no "$schema" in every answer
 	documented.Components.SecuritySchemes = securitySchemes(s.cookieName())
 	huma.NewError = newProblem // huma's one seam for errors of its own
+	huma.DefaultArrayNullable = false
 	routes := humagin.New(engine, documented)
 	routes.UseMiddleware(s.authenticate(routes), s.once(routes))
 	s.access(engine, routes)
@@ -89,6 +90,7 @@ func New(config Config) http.Handler {
 	s.billing(routes)
 	s.overview(routes)
 	s.domains(routes)
+	describe(routes.OpenAPI())
 	return engine
 }
 

@@ -40,3 +40,18 @@ wait_for() {
 extra_ca() {
   printf '%s' "${SKY_EXTRA_CA:-${SSL_CERT_FILE:-}}"
 }
+
+# tool builds a Go program at a version, once, and prints where it is.
+tool() {
+  local name=$1 module=$2 version=$3 tools=$PWD/tmp/tools
+  mkdir -p "$tools"
+  if [ ! -x "$tools/$name-$version" ]; then
+    say "building $name $version"
+    GOBIN=$tools GOFLAGS= CGO_ENABLED=0 go install "$module@$version" >&2
+    mv "$tools/$name" "$tools/$name-$version"
+  fi
+  printf '%s' "$tools/$name-$version"
+}
+
+# oasdiff finds what a change of the API would break for its clients.
+oasdiff() { tool oasdiff github.com/oasdiff/oasdiff v1.35.0; }

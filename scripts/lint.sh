@@ -6,21 +6,10 @@ cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
 golangci=v2.15.0
-tools=$PWD/tmp/tools
-mkdir -p "$tools"
-
-# tool installs a Go program at a version, once.
-tool() {
-  local name=$1 module=$2 version=$3
-  [ -x "$tools/$name-$version" ] && return
-  say "building $name $version"
-  GOBIN=$tools GOFLAGS= go install "$module@$version"
-  mv "$tools/$name" "$tools/$name-$version"
-}
-
 unformatted=$(gofmt -l $(git ls-files '*.go'))
 [ -z "$unformatted" ] || { echo "not formatted: $unformatted" >&2; exit 1; }
 go vet ./...
 go mod tidy -diff
-tool golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint "$golangci"
-"$tools/golangci-lint-$golangci" run ./...
+"$(tool golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint "$golangci")" run ./...
+# What api/openapi.json promises, clients of the last release rely on.
+"$(oasdiff)" breaking --fail-on WARN api/testdata/openapi-baseline.json api/openapi.json

@@ -18,6 +18,8 @@ ca=$(extra_ca)
 say "base images"
 bin/sky stack ${ca:+--extra-ca "$ca"} node:22 python:3.11 static:1
 export SKY_TEST_CA=$ca SKY_TEST_DOCKER=required SKY_TEST_POSTGRES_BIN=${SKY_TEST_POSTGRES_BIN:-required}
+SKY_TEST_OASDIFF=$(oasdiff)
+export SKY_TEST_OASDIFF
 say "tests"
 CGO_ENABLED=1 go test -race -count=1 -timeout 30m "$@"
 # BuildKit races with itself where two stages begin from images: without the

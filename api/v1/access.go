@@ -4,13 +4,13 @@ import "time"
 
 // Token is an API token, without its text.
 type Token struct {
-	ID           string     `json:"id"`
+	ID           string     `json:"id" doc:"Its id, which never changes"`
 	Name         string     `json:"name" example:"ci"`
-	Scopes       []string   `json:"scopes" enum:"read,deploy,write,billing,admin"`
+	Scopes       []string   `json:"scopes" enum:"read,deploy,write,billing,admin" doc:"What it may do"`
 	Organisation string     `json:"organisation,omitempty" doc:"The one organisation that it is limited to; absent is all of yours"`
 	ExpiresAt    *time.Time `json:"expires_at,omitempty" doc:"Absent: it lives until it is revoked"`
 	UsedAt       *time.Time `json:"used_at,omitempty" doc:"To the minute or so"`
-	CreatedAt    time.Time  `json:"created_at"`
+	CreatedAt    time.Time  `json:"created_at" doc:"When it was made"`
 	Current      bool       `json:"current" doc:"Whether it is the one that asks"`
 }
 
@@ -31,18 +31,18 @@ type CreatedToken struct {
 // Login is what somebody proves themselves with.
 type Login struct {
 	Login    string `json:"login" minLength:"1" maxLength:"254" doc:"Name or e-mail address" example:"ann"`
-	Password string `json:"password" minLength:"1" maxLength:"800"`
+	Password string `json:"password" minLength:"1" maxLength:"800" doc:"Theirs"`
 	Code     string `json:"code,omitempty" maxLength:"40" doc:"Six digits of your authenticator, or a recovery code, where two factors are on"`
 }
 
 // Session is a login.
 type Session struct {
-	ID        string    `json:"id"`
+	ID        string    `json:"id" doc:"Its id, which never changes"`
 	Client    string    `json:"client" doc:"What the browser calls itself"`
 	Address   string    `json:"address" doc:"Where it logged in from"`
 	ExpiresAt time.Time `json:"expires_at" doc:"When it ends if it is not used"`
 	SeenAt    time.Time `json:"seen_at" doc:"To the minute or so"`
-	CreatedAt time.Time `json:"created_at"`
+	CreatedAt time.Time `json:"created_at" doc:"When it was made"`
 	Current   bool      `json:"current" doc:"Whether it is the one that asks"`
 }
 
@@ -50,7 +50,7 @@ type Session struct {
 type Setup struct {
 	Token    string `json:"token" minLength:"1" maxLength:"100" doc:"The end of the link that Sky printed at its start"`
 	Name     string `json:"name,omitempty" maxLength:"40" doc:"Absent: it stays as it is"`
-	Email    string `json:"email" minLength:"3" maxLength:"254"`
+	Email    string `json:"email" minLength:"3" maxLength:"254" doc:"Where to reach you"`
 	Password string `json:"password" maxLength:"800" doc:"12 to 200 characters"`
 }
 
@@ -63,19 +63,19 @@ type PasswordByLink struct {
 // Link is a one-time address for a browser.
 type Link struct {
 	URL       string    `json:"url" doc:"Shown this once"`
-	ExpiresAt time.Time `json:"expires_at"`
+	ExpiresAt time.Time `json:"expires_at" doc:"When it is no longer good"`
 }
 
 // Account is who somebody is.
 type Account struct {
-	ID            string    `json:"id"`
+	ID            string    `json:"id" doc:"Its id, which never changes"`
 	Name          string    `json:"name" example:"ann"`
-	Email         string    `json:"email,omitempty"`
+	Email         string    `json:"email,omitempty" doc:"Where to reach them"`
 	Admin         bool      `json:"admin" doc:"Whether they manage the platform"`
-	HasPassword   bool      `json:"has_password"`
+	HasPassword   bool      `json:"has_password" doc:"Whether they can log in with one"`
 	TOTP          bool      `json:"totp" doc:"Whether two factors are on"`
 	RecoveryCodes int       `json:"recovery_codes" doc:"How many are left"`
-	CreatedAt     time.Time `json:"created_at"`
+	CreatedAt     time.Time `json:"created_at" doc:"When it was made"`
 }
 
 // User is somebody, as an admin of the platform sees them.
@@ -100,7 +100,7 @@ type CreatedUser struct {
 // UserChange is what to change of somebody; what is left out stays.
 type UserChange struct {
 	Email     *string `json:"email,omitempty" maxLength:"254" doc:"Empty removes it"`
-	Admin     *bool   `json:"admin,omitempty"`
+	Admin     *bool   `json:"admin,omitempty" doc:"Whether they manage the platform"`
 	Disabled  *bool   `json:"disabled,omitempty" doc:"Logs them out everywhere, and refuses their keys and tokens"`
 	ResetTOTP bool    `json:"reset_totp,omitempty" doc:"Turns two factors off, for who lost the second"`
 }
@@ -112,7 +112,7 @@ type AccountChange struct {
 
 // PasswordChange sets a new password.
 type PasswordChange struct {
-	Current string `json:"current" maxLength:"800"`
+	Current string `json:"current" maxLength:"800" doc:"The one that it replaces"`
 	New     string `json:"new" maxLength:"800" doc:"12 to 200 characters"`
 }
 
@@ -134,6 +134,6 @@ type RecoveryCodes struct {
 
 // TOTPEnd turns two factors off.
 type TOTPEnd struct {
-	Password string `json:"password" maxLength:"800"`
+	Password string `json:"password" maxLength:"800" doc:"Yours"`
 	Code     string `json:"code" maxLength:"40" doc:"Of the authenticator, or a recovery code"`
 }

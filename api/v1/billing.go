@@ -10,89 +10,89 @@ import (
 // Balance is how an organisation stands. Amounts are in millionths of the
 // currency.
 type Balance struct {
-	Organisation        string     `json:"organisation"`
+	Organisation        string     `json:"organisation" doc:"Whose it is"`
 	Currency            string     `json:"currency" example:"EUR"`
 	Billing             bool       `json:"billing" doc:"Whether usage costs anything on this platform"`
-	BalanceMicros       int64      `json:"balance_micros"`
+	BalanceMicros       int64      `json:"balance_micros" doc:"What is left in the wallet; below 0 is owed"`
 	HourMicros          int64      `json:"hour_micros" doc:"What runs now costs this much per hour"`
 	Month               string     `json:"month" example:"2026-11"`
-	MonthToDateMicros   int64      `json:"month_to_date_micros"`
+	MonthToDateMicros   int64      `json:"month_to_date_micros" doc:"What this month's usage costs so far"`
 	SpendingAlertMicros int64      `json:"spending_alert_micros" doc:"A month's usage that is worth a notice; 0 is none"`
 	GraceUntil          *time.Time `json:"grace_until,omitempty" doc:"When apps are suspended for want of funds"`
-	Suspended           bool       `json:"suspended"`
+	Suspended           bool       `json:"suspended" doc:"Whether its apps are kept from running"`
 }
 
 // SpendingAlert is from which sum in a month to tell.
 type SpendingAlert struct {
-	SpendingAlertMicros int64 `json:"spending_alert_micros" minimum:"0"`
+	SpendingAlertMicros int64 `json:"spending_alert_micros" minimum:"0" doc:"A month's usage that is worth a notice; 0 is none"`
 }
 
 // Invoice is what usage cost in one month.
 type Invoice struct {
-	Organisation string        `json:"organisation"`
+	Organisation string        `json:"organisation" doc:"Whose it is"`
 	Month        string        `json:"month" example:"2026-11"`
 	Currency     string        `json:"currency" example:"EUR"`
 	Closed       bool          `json:"closed" doc:"The month is over, and all of it is billed"`
-	Lines        []InvoiceLine `json:"lines"`
-	TotalMicros  int64         `json:"total_micros"`
+	Lines        []InvoiceLine `json:"lines" doc:"What the total is made of"`
+	TotalMicros  int64         `json:"total_micros" doc:"The sum of its lines"`
 }
 
 // InvoiceLine is what the instances of one process type cost at one price.
 type InvoiceLine struct {
-	App             string  `json:"app"`
+	App             string  `json:"app" doc:"The app's name when it ran"`
 	Process         string  `json:"process" example:"web"`
-	Plan            string  `json:"plan"`
-	PriceHourMicros int64   `json:"price_hour_micros"`
-	Instances       int64   `json:"instances"`
+	Plan            string  `json:"plan" doc:"The plan that they started with"`
+	PriceHourMicros int64   `json:"price_hour_micros" doc:"Of one instance, for an hour"`
+	Instances       int64   `json:"instances" doc:"How many there were"`
 	Hours           float64 `json:"hours" doc:"Of all instances together"`
-	AmountMicros    int64   `json:"amount_micros"`
+	AmountMicros    int64   `json:"amount_micros" doc:"What it costs"`
 }
 
 // Usage is the time for which one instance ran.
 type Usage struct {
-	Instance        string     `json:"instance"`
-	App             string     `json:"app"`
-	Process         string     `json:"process"`
-	Plan            string     `json:"plan"`
-	PriceHourMicros int64      `json:"price_hour_micros"`
-	StartedAt       time.Time  `json:"started_at"`
-	EndedAt         *time.Time `json:"ended_at,omitempty"`
-	BilledUntil     time.Time  `json:"billed_until"`
+	Instance        string     `json:"instance" doc:"Its id"`
+	App             string     `json:"app" doc:"The app's name when it ran"`
+	Process         string     `json:"process" doc:"Its process type"`
+	Plan            string     `json:"plan" doc:"The plan that it started with"`
+	PriceHourMicros int64      `json:"price_hour_micros" doc:"Of one instance, for an hour"`
+	StartedAt       time.Time  `json:"started_at" doc:"When it became healthy"`
+	EndedAt         *time.Time `json:"ended_at,omitempty" doc:"Absent: it runs"`
+	BilledUntil     time.Time  `json:"billed_until" doc:"What is before is on the ledger"`
 }
 
 // LedgerEntry is one movement of an organisation's money.
 type LedgerEntry struct {
-	Sequence      int64     `json:"sequence"`
-	Kind          string    `json:"kind" enum:"usage,top-up,credit,adjustment"`
-	Ref           string    `json:"ref"`
-	AmountMicros  int64     `json:"amount_micros"`
+	Sequence      int64     `json:"sequence" doc:"Counts the wallet's entries from 1, without gaps"`
+	Kind          string    `json:"kind" enum:"usage,top-up,credit,adjustment" doc:"What moved the money"`
+	Ref           string    `json:"ref" doc:"Of the payment or the usage; unique for its kind"`
+	AmountMicros  int64     `json:"amount_micros" doc:"Below 0 is taken from the wallet"`
 	BalanceMicros int64     `json:"balance_micros" doc:"After it"`
-	Detail        string    `json:"detail,omitempty"`
-	Actor         string    `json:"actor"`
-	CreatedAt     time.Time `json:"created_at"`
+	Detail        string    `json:"detail,omitempty" doc:"What it was for"`
+	Actor         string    `json:"actor" doc:"Who did it"`
+	CreatedAt     time.Time `json:"created_at" doc:"When it was made"`
 }
 
 // Credit puts money into a wallet.
 type Credit struct {
-	AmountMicros int64  `json:"amount_micros" example:"25000000"`
-	Kind         string `json:"kind,omitempty" enum:"top-up,credit,adjustment" default:"top-up"`
+	AmountMicros int64  `json:"amount_micros" example:"25000000" doc:"In millionths of the currency; below 0 only for an adjustment"`
+	Kind         string `json:"kind,omitempty" enum:"top-up,credit,adjustment" default:"top-up" doc:"A payment, a gift, or a correction"`
 	Ref          string `json:"ref,omitempty" maxLength:"100" doc:"Of the payment; the same ref is posted once only"`
-	Detail       string `json:"detail,omitempty" maxLength:"500"`
+	Detail       string `json:"detail,omitempty" maxLength:"500" doc:"For whoever reads the ledger"`
 }
 
 // Verification is the outcome of replaying all usage.
 type Verification struct {
-	Intervals    int        `json:"intervals"`
-	Ledgers      int        `json:"ledgers"`
-	BilledMicros int64      `json:"billed_micros"`
-	Mismatches   []Mismatch `json:"mismatches"`
+	Intervals    int        `json:"intervals" doc:"How many were replayed"`
+	Ledgers      int        `json:"ledgers" doc:"How many were added up"`
+	BilledMicros int64      `json:"billed_micros" doc:"The sum of all that was billed"`
+	Mismatches   []Mismatch `json:"mismatches" doc:"Totals that the replay does not reproduce; none is well"`
 }
 
 // Mismatch is a total that the replay does not reproduce.
 type Mismatch struct {
-	Subject        string `json:"subject"`
-	ExpectedMicros int64  `json:"expected_micros"`
-	FoundMicros    int64  `json:"found_micros"`
+	Subject        string `json:"subject" doc:"Which total it is"`
+	ExpectedMicros int64  `json:"expected_micros" doc:"What the replay says"`
+	FoundMicros    int64  `json:"found_micros" doc:"What is stored"`
 }
 
 // Balance returns how an organisation stands.

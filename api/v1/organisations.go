@@ -10,13 +10,13 @@ import (
 
 // Organisation owns apps and pays for them.
 type Organisation struct {
-	ID              string    `json:"id"`
+	ID              string    `json:"id" doc:"Its id, which never changes"`
 	Name            string    `json:"name" example:"acme"`
 	Title           string    `json:"title" example:"Acme Ltd"`
 	Role            string    `json:"role,omitempty" enum:"owner,admin,developer,viewer,billing" doc:"Your own"`
-	Suspended       bool      `json:"suspended"`
-	SuspendedReason string    `json:"suspended_reason,omitempty"`
-	CreatedAt       time.Time `json:"created_at"`
+	Suspended       bool      `json:"suspended" doc:"Whether its apps are kept from running"`
+	SuspendedReason string    `json:"suspended_reason,omitempty" doc:"Why"`
+	CreatedAt       time.Time `json:"created_at" doc:"When it was made"`
 }
 
 // NewOrganisation is an organisation to create.
@@ -27,36 +27,36 @@ type NewOrganisation struct {
 
 // OrganisationChange holds the settings to change; what is left out stays.
 type OrganisationChange struct {
-	Name  *string `json:"name,omitempty" maxLength:"40"`
-	Title *string `json:"title,omitempty" maxLength:"100"`
+	Name  *string `json:"name,omitempty" maxLength:"40" doc:"1 to 40 lower-case letters, digits and dashes, beginning with a letter"`
+	Title *string `json:"title,omitempty" maxLength:"100" doc:"What people call it"`
 }
 
 // Suspension stops, or allows again, what an organisation runs.
 type Suspension struct {
-	Suspended bool   `json:"suspended"`
-	Reason    string `json:"reason,omitempty" maxLength:"100"`
+	Suspended bool   `json:"suspended" doc:"Whether its apps are kept from running"`
+	Reason    string `json:"reason,omitempty" maxLength:"100" doc:"What its members are told"`
 }
 
 // Member is somebody in an organisation.
 type Member struct {
 	User      string    `json:"user" example:"ann"`
 	Email     string    `json:"email,omitempty" example:"ann@example.com"`
-	Role      string    `json:"role" enum:"owner,admin,developer,viewer,billing"`
-	CreatedAt time.Time `json:"created_at"`
+	Role      string    `json:"role" enum:"owner,admin,developer,viewer,billing" doc:"What they may do"`
+	CreatedAt time.Time `json:"created_at" doc:"When they joined"`
 }
 
 // MemberChange gives a member another role.
 type MemberChange struct {
-	Role string `json:"role" enum:"owner,admin,developer,viewer,billing"`
+	Role string `json:"role" enum:"owner,admin,developer,viewer,billing" doc:"What they may do from now on"`
 }
 
 // Invitation asks somebody to join.
 type Invitation struct {
-	ID        string    `json:"id"`
+	ID        string    `json:"id" doc:"Its id, which never changes"`
 	Email     string    `json:"email" example:"ben@example.com"`
-	Role      string    `json:"role" enum:"owner,admin,developer,viewer,billing"`
+	Role      string    `json:"role" enum:"owner,admin,developer,viewer,billing" doc:"What they may do"`
 	Token     string    `json:"token,omitempty" doc:"Shown once, when it is made: give it to whom it is for"`
-	ExpiresAt time.Time `json:"expires_at"`
+	ExpiresAt time.Time `json:"expires_at" doc:"When it is no longer good"`
 }
 
 // NewInvitation is an invitation to make.
@@ -67,35 +67,35 @@ type NewInvitation struct {
 
 // InvitationToken accepts an invitation.
 type InvitationToken struct {
-	Token string `json:"token" maxLength:"100"`
+	Token string `json:"token" maxLength:"100" doc:"What the invitation's maker was shown"`
 }
 
 // SignUp makes an account by an invitation.
 type SignUp struct {
-	Token    string `json:"token" maxLength:"100"`
+	Token    string `json:"token" maxLength:"100" doc:"What the invitation's maker was shown"`
 	Name     string `json:"name" maxLength:"40" example:"ben"`
-	Password string `json:"password" maxLength:"200"`
+	Password string `json:"password" maxLength:"200" doc:"12 to 200 characters"`
 }
 
 // Event is an audit fact.
 type Event struct {
-	ID        string    `json:"id"`
+	ID        string    `json:"id" doc:"Its id, which never changes"`
 	Kind      string    `json:"kind" example:"app.create"`
 	Actor     string    `json:"actor" example:"ann"`
 	Via       string    `json:"via,omitempty" doc:"What proved who it was" example:"token laptop"`
 	Address   string    `json:"address,omitempty" doc:"Where the request came from"`
-	AppID     string    `json:"app_id,omitempty"`
-	Detail    string    `json:"detail,omitempty"`
-	CreatedAt time.Time `json:"created_at"`
+	AppID     string    `json:"app_id,omitempty" doc:"The app that it is about"`
+	Detail    string    `json:"detail,omitempty" doc:"What was done"`
+	CreatedAt time.Time `json:"created_at" doc:"When it happened"`
 }
 
 // Notification tells an organisation what it should know.
 type Notification struct {
-	ID        string     `json:"id"`
+	ID        string     `json:"id" doc:"Its id, which never changes"`
 	Kind      string     `json:"kind" example:"billing.low"`
-	Text      string     `json:"text"`
-	ReadAt    *time.Time `json:"read_at,omitempty"`
-	CreatedAt time.Time  `json:"created_at"`
+	Text      string     `json:"text" doc:"For a person to read"`
+	ReadAt    *time.Time `json:"read_at,omitempty" doc:"When somebody read it"`
+	CreatedAt time.Time  `json:"created_at" doc:"When it was told"`
 }
 
 // NotificationsRead marks notifications as read.

@@ -11,10 +11,10 @@ import (
 // Plan is what an instance gets, and what it costs.
 type Plan struct {
 	Name             string    `json:"name" example:"basic"`
-	Description      string    `json:"description"`
+	Description      string    `json:"description" doc:"For the price list"`
 	CPUMillis        int64     `json:"cpu_millis" doc:"Thousandths of a CPU" example:"1000"`
-	MemoryBytes      int64     `json:"memory_bytes"`
-	StorageBytes     int64     `json:"storage_bytes"`
+	MemoryBytes      int64     `json:"memory_bytes" doc:"Of each instance"`
+	StorageBytes     int64     `json:"storage_bytes" doc:"What an instance may write"`
 	Pids             int64     `json:"pids" doc:"Processes and threads"`
 	MaxInstances     int       `json:"max_instances" doc:"Of one app"`
 	PriceMonthMicros int64     `json:"price_month_micros" doc:"For the price list"`
@@ -23,55 +23,55 @@ type Plan struct {
 	Active           bool      `json:"active" doc:"Whether it can be chosen"`
 	Runtimes         []string  `json:"runtimes" doc:"What apps on it may be built on" example:"[\"node 22\"]"`
 	Apps             int64     `json:"apps" doc:"How many have it; only admins are told"`
-	CreatedAt        time.Time `json:"created_at"`
+	CreatedAt        time.Time `json:"created_at" doc:"When it was made"`
 }
 
 // PlanChange holds the settings of a plan to make or to change; what is left out
 // stays, or is the default plan's.
 type PlanChange struct {
-	Name             *string   `json:"name,omitempty" maxLength:"40"`
-	Description      *string   `json:"description,omitempty" maxLength:"500"`
-	CPUMillis        *int64    `json:"cpu_millis,omitempty"`
-	MemoryBytes      *int64    `json:"memory_bytes,omitempty"`
-	StorageBytes     *int64    `json:"storage_bytes,omitempty"`
-	Pids             *int64    `json:"pids,omitempty"`
-	MaxInstances     *int      `json:"max_instances,omitempty"`
-	PriceMonthMicros *int64    `json:"price_month_micros,omitempty"`
-	PriceHourMicros  *int64    `json:"price_hour_micros,omitempty"`
-	Position         *int      `json:"position,omitempty"`
-	Active           *bool     `json:"active,omitempty"`
+	Name             *string   `json:"name,omitempty" maxLength:"40" doc:"1 to 40 lower-case letters, digits and dashes, beginning with a letter"`
+	Description      *string   `json:"description,omitempty" maxLength:"500" doc:"For the price list"`
+	CPUMillis        *int64    `json:"cpu_millis,omitempty" doc:"Thousandths of a CPU"`
+	MemoryBytes      *int64    `json:"memory_bytes,omitempty" doc:"Of each instance"`
+	StorageBytes     *int64    `json:"storage_bytes,omitempty" doc:"What an instance may write"`
+	Pids             *int64    `json:"pids,omitempty" doc:"Processes and threads"`
+	MaxInstances     *int      `json:"max_instances,omitempty" doc:"Of one app"`
+	PriceMonthMicros *int64    `json:"price_month_micros,omitempty" doc:"For the price list"`
+	PriceHourMicros  *int64    `json:"price_hour_micros,omitempty" doc:"Of each running instance; what runs keeps its price"`
+	Position         *int      `json:"position,omitempty" doc:"In the price list"`
+	Active           *bool     `json:"active,omitempty" doc:"Whether it can be chosen"`
 	Runtimes         *[]string `json:"runtimes,omitempty" maxItems:"200" doc:"All that it allows"`
 }
 
 // Runtime is a language version and the images that build and run it.
 type Runtime struct {
-	ID           string    `json:"id"`
+	ID           string    `json:"id" doc:"Its id, which never changes"`
 	Type         string    `json:"type" example:"node"`
 	Version      string    `json:"version" example:"22"`
-	BuildImage   string    `json:"build_image"`
-	RunImage     string    `json:"run_image"`
-	BuildCommand string    `json:"build_command"`
-	StartCommand string    `json:"start_command"`
+	BuildImage   string    `json:"build_image" doc:"Builds run in it"`
+	RunImage     string    `json:"run_image" doc:"Instances run in it"`
+	BuildCommand string    `json:"build_command" doc:"In place of the buildpack's"`
+	StartCommand string    `json:"start_command" doc:"In place of the buildpack's; empty is the buildpack's"`
 	Default      bool      `json:"default" doc:"Taken when an app asks for no version"`
-	Active       bool      `json:"active"`
-	CreatedAt    time.Time `json:"created_at"`
+	Active       bool      `json:"active" doc:"Whether it can be used"`
+	CreatedAt    time.Time `json:"created_at" doc:"When it was made"`
 }
 
 // RuntimeChange holds the settings of a runtime to make or to change.
 type RuntimeChange struct {
-	Type         *string `json:"type,omitempty" maxLength:"20"`
-	Version      *string `json:"version,omitempty" maxLength:"20"`
-	BuildImage   *string `json:"build_image,omitempty" maxLength:"255"`
-	RunImage     *string `json:"run_image,omitempty" maxLength:"255"`
-	BuildCommand *string `json:"build_command,omitempty" maxLength:"1000"`
-	StartCommand *string `json:"start_command,omitempty" maxLength:"1000"`
-	Default      *bool   `json:"default,omitempty"`
-	Active       *bool   `json:"active,omitempty"`
+	Type         *string `json:"type,omitempty" maxLength:"20" doc:"The language"`
+	Version      *string `json:"version,omitempty" maxLength:"20" doc:"Of the language"`
+	BuildImage   *string `json:"build_image,omitempty" maxLength:"255" doc:"Builds run in it"`
+	RunImage     *string `json:"run_image,omitempty" maxLength:"255" doc:"Instances run in it"`
+	BuildCommand *string `json:"build_command,omitempty" maxLength:"1000" doc:"In place of the buildpack's; empty is the buildpack's"`
+	StartCommand *string `json:"start_command,omitempty" maxLength:"1000" doc:"In place of the buildpack's; empty is the buildpack's"`
+	Default      *bool   `json:"default,omitempty" doc:"Taken when an app asks for no version"`
+	Active       *bool   `json:"active,omitempty" doc:"Whether it can be used"`
 }
 
 // NodeChange holds the settings to change.
 type NodeChange struct {
-	Region   *string `json:"region,omitempty" maxLength:"40"`
+	Region   *string `json:"region,omitempty" maxLength:"40" doc:"Where it is"`
 	Cordoned *bool   `json:"cordoned,omitempty" doc:"Cordoned nodes get nothing new"`
 }
 
@@ -79,11 +79,11 @@ type NodeChange struct {
 type Region struct {
 	Name           string `json:"name" example:"default"`
 	Nodes          int    `json:"nodes" doc:"That take new instances now"`
-	CPUMillis      int64  `json:"cpu_millis"`
-	MemoryBytes    int64  `json:"memory_bytes"`
+	CPUMillis      int64  `json:"cpu_millis" doc:"Thousandths of a CPU that its nodes have"`
+	MemoryBytes    int64  `json:"memory_bytes" doc:"What its nodes have"`
 	ReservedMillis int64  `json:"reserved_millis" doc:"What plans promise"`
-	ReservedBytes  int64  `json:"reserved_bytes"`
-	Full           bool   `json:"full"`
+	ReservedBytes  int64  `json:"reserved_bytes" doc:"What plans promise"`
+	Full           bool   `json:"full" doc:"Whether nothing more fits"`
 }
 
 // Settings are what admins decide while Sky runs.
@@ -92,39 +92,39 @@ type Settings struct {
 	Billing                 bool   `json:"billing" doc:"Whether organisations pay from their wallets"`
 	GraceHours              int    `json:"grace_hours" doc:"How long an organisation without funds runs on"`
 	LowBalanceHours         int    `json:"low_balance_hours" doc:"Funds that last shorter are worth a notice"`
-	DefaultPlan             string `json:"default_plan"`
+	DefaultPlan             string `json:"default_plan" doc:"For apps that ask for none"`
 	CustomImages            bool   `json:"custom_images" doc:"Dockerfiles, and images beyond the official ones"`
 	VerifyDomains           bool   `json:"verify_domains" doc:"Owners prove their domains by a DNS record"`
-	MaxAppsPerOrganisation  int    `json:"max_apps_per_organisation"`
-	MaxOrganisationsPerUser int    `json:"max_organisations_per_user"`
+	MaxAppsPerOrganisation  int    `json:"max_apps_per_organisation" doc:"How many it may have"`
+	MaxOrganisationsPerUser int    `json:"max_organisations_per_user" doc:"How many somebody may make"`
 }
 
 // SettingsChange holds the settings to change; what is left out stays.
 type SettingsChange struct {
-	Currency                *string `json:"currency,omitempty" maxLength:"3"`
-	Billing                 *bool   `json:"billing,omitempty"`
-	GraceHours              *int    `json:"grace_hours,omitempty"`
-	LowBalanceHours         *int    `json:"low_balance_hours,omitempty"`
-	DefaultPlan             *string `json:"default_plan,omitempty" maxLength:"40"`
-	CustomImages            *bool   `json:"custom_images,omitempty"`
-	VerifyDomains           *bool   `json:"verify_domains,omitempty"`
-	MaxAppsPerOrganisation  *int    `json:"max_apps_per_organisation,omitempty"`
-	MaxOrganisationsPerUser *int    `json:"max_organisations_per_user,omitempty"`
+	Currency                *string `json:"currency,omitempty" maxLength:"3" doc:"Three letters of ISO 4217"`
+	Billing                 *bool   `json:"billing,omitempty" doc:"Whether organisations pay from their wallets"`
+	GraceHours              *int    `json:"grace_hours,omitempty" doc:"How long an organisation without funds runs on"`
+	LowBalanceHours         *int    `json:"low_balance_hours,omitempty" doc:"Funds that last shorter are worth a notice"`
+	DefaultPlan             *string `json:"default_plan,omitempty" maxLength:"40" doc:"For apps that ask for none"`
+	CustomImages            *bool   `json:"custom_images,omitempty" doc:"Dockerfiles, and images beyond the official ones"`
+	VerifyDomains           *bool   `json:"verify_domains,omitempty" doc:"Owners prove their domains by a DNS record"`
+	MaxAppsPerOrganisation  *int    `json:"max_apps_per_organisation,omitempty" doc:"How many it may have"`
+	MaxOrganisationsPerUser *int    `json:"max_organisations_per_user,omitempty" doc:"How many somebody may make"`
 }
 
 // Stats counts what there is.
 type Stats struct {
-	Organisations int64 `json:"organisations"`
+	Organisations int64 `json:"organisations" doc:"How many there are"`
 	Suspended     int64 `json:"suspended" doc:"Of the organisations"`
-	Users         int64 `json:"users"`
-	Apps          int64 `json:"apps"`
-	RunningApps   int64 `json:"running_apps"`
-	Instances     int64 `json:"instances"`
-	Nodes         int64 `json:"nodes"`
-	OnlineNodes   int64 `json:"online_nodes"`
+	Users         int64 `json:"users" doc:"How many there are"`
+	Apps          int64 `json:"apps" doc:"How many there are"`
+	RunningApps   int64 `json:"running_apps" doc:"That have instances"`
+	Instances     int64 `json:"instances" doc:"How many are to run"`
+	Nodes         int64 `json:"nodes" doc:"How many there are"`
+	OnlineNodes   int64 `json:"online_nodes" doc:"Whose agent is connected"`
 	Builds        int64 `json:"builds" doc:"Of the last 24 hours, as are the next two"`
-	FailedBuilds  int64 `json:"failed_builds"`
-	Releases      int64 `json:"releases"`
+	FailedBuilds  int64 `json:"failed_builds" doc:"Of those builds"`
+	Releases      int64 `json:"releases" doc:"Of the last 24 hours"`
 	QueuedBuilds  int64 `json:"queued_builds" doc:"That wait or run now"`
 }
 
@@ -137,21 +137,21 @@ type Rotation struct {
 // Domain is a hostname that leads to an app.
 type Domain struct {
 	Host       string      `json:"host" example:"shop.example.com"`
-	App        string      `json:"app"`
-	State      string      `json:"state" enum:"pending,verified"`
+	App        string      `json:"app" doc:"Where it leads"`
+	State      string      `json:"state" enum:"pending,verified" doc:"Whether its owner was proven"`
 	Error      string      `json:"error,omitempty" doc:"Why the last check failed"`
 	Records    []DNSRecord `json:"records" doc:"What your DNS needs"`
-	CheckedAt  *time.Time  `json:"checked_at,omitempty"`
-	VerifiedAt *time.Time  `json:"verified_at,omitempty"`
-	CreatedAt  time.Time   `json:"created_at"`
+	CheckedAt  *time.Time  `json:"checked_at,omitempty" doc:"When its DNS was asked last"`
+	VerifiedAt *time.Time  `json:"verified_at,omitempty" doc:"When its owner was proven"`
+	CreatedAt  time.Time   `json:"created_at" doc:"When it was made"`
 }
 
 // DNSRecord is a record to make.
 type DNSRecord struct {
-	Type    string `json:"type" enum:"CNAME,ALIAS,TXT"`
-	Name    string `json:"name"`
-	Value   string `json:"value"`
-	Purpose string `json:"purpose"`
+	Type    string `json:"type" enum:"CNAME,ALIAS,TXT" doc:"Its kind"`
+	Name    string `json:"name" doc:"Where it belongs"`
+	Value   string `json:"value" doc:"What it says"`
+	Purpose string `json:"purpose" doc:"What it is good for"`
 }
 
 // NewDomain is a domain to add.

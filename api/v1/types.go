@@ -4,14 +4,14 @@ import "time"
 
 // Page is one page of a list.
 type Page[T any] struct {
-	Items []T    `json:"items"`
+	Items []T    `json:"items" doc:"The rows of this page"`
 	Next  string `json:"next,omitempty" doc:"Pass it as cursor for the next page; absent on the last"`
 }
 
 // Identity is who a token belongs to.
 type Identity struct {
 	Name  string `json:"name" example:"admin"`
-	Admin bool   `json:"admin"`
+	Admin bool   `json:"admin" doc:"Whether they manage the platform"`
 	Via   string `json:"via" doc:"What proved it" example:"token laptop"`
 }
 
@@ -19,8 +19,8 @@ type Identity struct {
 type Key struct {
 	Name        string    `json:"name" example:"me@laptop"`
 	Fingerprint string    `json:"fingerprint" example:"SHA256:sYvPIsZxY0gQ9mh9cVvLnlXsBwcKWYJz7dEFnG0f0Xw"`
-	PublicKey   string    `json:"public_key"`
-	CreatedAt   time.Time `json:"created_at"`
+	PublicKey   string    `json:"public_key" doc:"As it was given"`
+	CreatedAt   time.Time `json:"created_at" doc:"When it was made"`
 }
 
 // NewKey is a key to add.
@@ -31,23 +31,23 @@ type NewKey struct {
 
 // App is an application.
 type App struct {
-	ID           string         `json:"id"`
+	ID           string         `json:"id" doc:"Its id, which never changes"`
 	Name         string         `json:"name" example:"shop"`
 	Organisation string         `json:"organisation" example:"acme"`
 	Plan         string         `json:"plan" example:"basic"`
 	Region       string         `json:"region" doc:"Where its instances run; empty is anywhere"`
-	State        string         `json:"state" enum:"pending,building,running,degraded,stopped,failed,suspended"`
-	URL          string         `json:"url"`
+	State        string         `json:"state" enum:"pending,building,running,degraded,stopped,failed,suspended" doc:"What its instances do, taken together"`
+	URL          string         `json:"url" doc:"Where its web instances answer"`
 	GitURL       string         `json:"git_url" doc:"Where to push"`
 	DeployBranch string         `json:"deploy_branch" example:"main"`
 	Release      string         `json:"release,omitempty" doc:"The live release" example:"v7"`
-	Commit       string         `json:"commit,omitempty"`
-	Formation    map[string]int `json:"formation"`
-	HealthPath   string         `json:"health_path"`
-	Buildpack    string         `json:"buildpack"`
-	WritableRoot bool           `json:"writable_root"`
-	RootUser     bool           `json:"root_user"`
-	CreatedAt    time.Time      `json:"created_at"`
+	Commit       string         `json:"commit,omitempty" doc:"What the live release was built from"`
+	Formation    map[string]int `json:"formation" doc:"How many instances of each process type"`
+	HealthPath   string         `json:"health_path" doc:"Probed before a web instance gets traffic; empty probes the port"`
+	Buildpack    string         `json:"buildpack" doc:"The one that is forced; empty detects one"`
+	WritableRoot bool           `json:"writable_root" doc:"Whether instances may write to their root file system"`
+	RootUser     bool           `json:"root_user" doc:"Whether images that start as root may do so"`
+	CreatedAt    time.Time      `json:"created_at" doc:"When it was made"`
 }
 
 // NewApp is an application to create.
@@ -75,55 +75,55 @@ type Deploy struct {
 
 // Build is one attempt to turn a commit into an image.
 type Build struct {
-	Number     int        `json:"number"`
-	State      string     `json:"state" enum:"queued,running,succeeded,failed,cancelled"`
-	Commit     string     `json:"commit"`
-	Subject    string     `json:"subject"`
+	Number     int        `json:"number" doc:"Counts the app's builds from 1"`
+	State      string     `json:"state" enum:"queued,running,succeeded,failed,cancelled" doc:"How far it is"`
+	Commit     string     `json:"commit" doc:"What is built"`
+	Subject    string     `json:"subject" doc:"The first line of the commit's message"`
 	Runtime    string     `json:"runtime,omitempty" example:"Node.js 22"`
-	Image      string     `json:"image,omitempty"`
+	Image      string     `json:"image,omitempty" doc:"What came of it"`
 	Dockerfile string     `json:"dockerfile,omitempty" doc:"What was built; only for a single build"`
-	Error      string     `json:"error,omitempty"`
-	CreatedAt  time.Time  `json:"created_at"`
-	StartedAt  *time.Time `json:"started_at,omitempty"`
-	FinishedAt *time.Time `json:"finished_at,omitempty"`
+	Error      string     `json:"error,omitempty" doc:"Why it failed"`
+	CreatedAt  time.Time  `json:"created_at" doc:"When it was made"`
+	StartedAt  *time.Time `json:"started_at,omitempty" doc:"When it left the queue"`
+	FinishedAt *time.Time `json:"finished_at,omitempty" doc:"When it succeeded, failed or was cancelled"`
 }
 
 // Release is an immutable combination of image, config and process types.
 type Release struct {
 	Name        string              `json:"name" example:"v7"`
-	Number      int                 `json:"number"`
+	Number      int                 `json:"number" doc:"Counts the app's releases from 1"`
 	State       string              `json:"state" enum:"pending,releasing,rolling,live,failed,superseded" doc:"What became of its newest deployment"`
 	Live        bool                `json:"live" doc:"Whether the routes lead to it now"`
-	Description string              `json:"description"`
-	Commit      string              `json:"commit"`
-	Image       string              `json:"image"`
-	Processes   map[string][]string `json:"processes"`
-	Error       string              `json:"error,omitempty"`
-	CreatedAt   time.Time           `json:"created_at"`
+	Description string              `json:"description" doc:"Why there is one"`
+	Commit      string              `json:"commit" doc:"What it was built from"`
+	Image       string              `json:"image" doc:"What its instances run"`
+	Processes   map[string][]string `json:"processes" doc:"The command of each process type"`
+	Error       string              `json:"error,omitempty" doc:"Why its deployment failed"`
+	CreatedAt   time.Time           `json:"created_at" doc:"When it was made"`
 }
 
 // Instance is one running process, as its node's agent observes it.
 type Instance struct {
-	ID       string    `json:"id"`
+	ID       string    `json:"id" doc:"Its id, which never changes"`
 	Process  string    `json:"process" example:"web"`
 	Ordinal  int       `json:"ordinal" example:"1"`
-	Release  int       `json:"release"`
-	State    string    `json:"state" enum:"assigned,pulling,starting,healthy,draining,stopped,failed"`
-	Since    time.Time `json:"since"`
-	Restarts int       `json:"restarts"`
-	Reason   string    `json:"reason,omitempty"`
-	Node     string    `json:"node"`
+	Release  int       `json:"release" doc:"The number of its release"`
+	State    string    `json:"state" enum:"assigned,pulling,starting,healthy,draining,stopped,failed" doc:"What its node's agent observes"`
+	Since    time.Time `json:"since" doc:"When it came into this state"`
+	Restarts int       `json:"restarts" doc:"How often it ended by itself and was started again"`
+	Reason   string    `json:"reason,omitempty" doc:"Why it is in this state"`
+	Node     string    `json:"node" doc:"The node that runs it"`
 }
 
 // EnvChange sets and unsets environment variables in one release.
 type EnvChange struct {
-	Set   map[string]string `json:"set,omitempty"`
-	Unset []string          `json:"unset,omitempty"`
+	Set   map[string]string `json:"set,omitempty" doc:"Values by name: letters, digits and underscores"`
+	Unset []string          `json:"unset,omitempty" doc:"Names to remove"`
 }
 
 // Scale sets instance counts per process type.
 type Scale struct {
-	Formation map[string]int `json:"formation" minProperties:"1"`
+	Formation map[string]int `json:"formation" minProperties:"1" doc:"How many instances of each process type; those left out stay"`
 }
 
 // Rollback names the release to go back to.
@@ -140,40 +140,40 @@ type Promotion struct {
 // Outcome tells what an operation did, as a person would read it.
 type Outcome struct {
 	Release string   `json:"release,omitempty" doc:"The release that it made" example:"v8"`
-	Log     []string `json:"log"`
+	Log     []string `json:"log" doc:"What was done, line by line"`
 }
 
 // LogLine is one line of a log.
 type LogLine struct {
 	Offset int64     `json:"offset" doc:"Pass it as Last-Event-ID to continue behind this line"`
-	Time   time.Time `json:"time"`
+	Time   time.Time `json:"time" doc:"When it was written"`
 	Kind   string    `json:"kind" enum:"say,detail,stdout,stderr,end" doc:"say is Sky's own words, detail a build's output"`
 	Source string    `json:"source,omitempty" example:"web.1"`
-	Text   string    `json:"text"`
+	Text   string    `json:"text" doc:"Without its end of line"`
 }
 
 // Node is a machine that runs instances.
 type Node struct {
-	ID            string     `json:"id"`
-	Name          string     `json:"name"`
-	State         string     `json:"state" enum:"pending,online,offline,removed"`
+	ID            string     `json:"id" doc:"Its id, which never changes"`
+	Name          string     `json:"name" doc:"Its name"`
+	State         string     `json:"state" enum:"pending,online,offline,removed" doc:"Whether its agent is connected"`
 	Region        string     `json:"region" example:"default"`
 	Cordoned      bool       `json:"cordoned" doc:"Gets nothing new"`
-	EngineVersion string     `json:"engine_version,omitempty"`
-	AgentVersion  string     `json:"agent_version,omitempty"`
-	CPUs          int        `json:"cpus,omitempty"`
-	MemoryBytes   int64      `json:"memory_bytes,omitempty"`
-	DiskBytes     int64      `json:"disk_bytes,omitempty"`
-	SeenAt        *time.Time `json:"seen_at,omitempty"`
+	EngineVersion string     `json:"engine_version,omitempty" doc:"Of its container engine"`
+	AgentVersion  string     `json:"agent_version,omitempty" doc:"Of Sky, on the node"`
+	CPUs          int        `json:"cpus,omitempty" doc:"How many it has"`
+	MemoryBytes   int64      `json:"memory_bytes,omitempty" doc:"How much it has"`
+	DiskBytes     int64      `json:"disk_bytes,omitempty" doc:"How much it has"`
+	SeenAt        *time.Time `json:"seen_at,omitempty" doc:"When its agent was last heard of"`
 	// What its last heartbeat said.
-	CPUPercent      int   `json:"cpu_percent"`
-	MemoryUsedBytes int64 `json:"memory_used_bytes"`
-	DiskUsedBytes   int64 `json:"disk_used_bytes"`
-	Containers      int   `json:"containers"`
+	CPUPercent      int   `json:"cpu_percent" doc:"Of all its CPUs"`
+	MemoryUsedBytes int64 `json:"memory_used_bytes" doc:"How much is used"`
+	DiskUsedBytes   int64 `json:"disk_used_bytes" doc:"How much is used"`
+	Containers      int   `json:"containers" doc:"How many run"`
 	// What it has promised.
-	Instances      int   `json:"instances"`
+	Instances      int   `json:"instances" doc:"How many are assigned to it"`
 	ReservedMillis int64 `json:"reserved_millis" doc:"Thousandths of a CPU that plans promise"`
-	ReservedBytes  int64 `json:"reserved_bytes"`
+	ReservedBytes  int64 `json:"reserved_bytes" doc:"Memory that plans promise"`
 }
 
 // NewNode is a node to add.
@@ -190,21 +190,21 @@ type JoinToken struct {
 
 // Join asks for a node's credential with its join token.
 type Join struct {
-	Token string `json:"token"`
+	Token string `json:"token" doc:"What add-node or rejoin-node answered"`
 }
 
 // Credential is what an agent proves itself with.
 type Credential struct {
-	NodeID string `json:"node_id"`
-	Token  string `json:"token"`
+	NodeID string `json:"node_id" doc:"The node that it is for"`
+	Token  string `json:"token" doc:"Shown this once"`
 }
 
 // Problem is an error, as RFC 9457 describes it.
 type Problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
+	Type   string `json:"type" doc:"Always about:blank: code says more"`
+	Title  string `json:"title" doc:"The HTTP status in words"`
+	Status int    `json:"status" doc:"The HTTP status"`
+	Detail string `json:"detail" doc:"What is wrong, for a person"`
 	Code   string `json:"code" doc:"A stable name for programs"`
 	Field  string `json:"field,omitempty" doc:"The input at fault"`
 	Remedy string `json:"remedy,omitempty" doc:"What to do about it"`
