@@ -20,7 +20,9 @@ type Client struct {
 	// URL is the server's address, such as http://127.0.0.1:8080.
 	URL   string
 	Token string
-	HTTP  *http.Client
+	// Session is a login's cookie, in place of a token; Login makes it.
+	Session string
+	HTTP    *http.Client
 }
 
 const (
@@ -226,7 +228,12 @@ func (c *Client) Raw(ctx context.Context, method, path string, content []byte, h
 	if err != nil {
 		return nil, fmt.Errorf("the server's address: %w", err)
 	}
-	request.Header.Set("Authorization", "Bearer "+c.Token)
+	if c.Token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.Token)
+	}
+	if c.Session != "" {
+		request.Header.Set("Cookie", c.Session)
+	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}

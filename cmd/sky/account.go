@@ -1,51 +1,15 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 
 	v1 "github.com/skypanel/sky/api/v1"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
-
-func (c *cli) loginCommand() *cobra.Command {
-	tokenFile := ""
-	command := &cobra.Command{
-		Use: "login [URL]", Short: "Log in to a Sky server with an API token",
-		Example: "  sky login http://127.0.0.1:8080 --token-file DATA/admin-token\n  sky login https://sky.example.com < token",
-		Args:    cobra.MaximumNArgs(1),
-		RunE: func(command *cobra.Command, args []string) error {
-			server := "http://127.0.0.1:8080"
-			if value := os.Getenv("SKY_URL"); value != "" {
-				server = value
-			}
-			if len(args) == 1 {
-				server = args[0]
-			}
-			token, err := c.readToken(tokenFile)
-			if err != nil {
-				return err
-			}
-			client := &v1.Client{URL: server, Token: token, HTTP: http.DefaultClient}
-			who, err := client.Whoami(command.Context())
-			if err != nil {
-				return err
-			}
-			if err := keepLogin(login{URL: server, Token: token}); err != nil {
-				return err
-			}
-			return c.show(who, func() { fmt.Fprintf(c.out, "logged in to %s as %s\n", server, who.Name) })
-		},
-	}
-	command.Flags().StringVar(&tokenFile, "token-file", "", "file that holds the token; by default it is asked for")
-	return command
-}
 
 // readToken reads the token from a file, the environment or the terminal, where
 // it is not shown.
@@ -63,20 +27,16 @@ func (c *cli) readToken(file string) (string, error) {
 	return c.secret("API token: ")
 }
 
-// secret asks for something that is not shown: on the terminal, or else as a
-// line of standard input.
+// secret asks for something that is not shown and has no spaces around it.
 func (c *cli) secret(prompt string) (string, error) {
-	if input, ok := c.in.(*os.File); ok && term.IsTerminal(int(input.Fd())) {
-		fmt.Fprint(c.err, prompt)
-		text, err := term.ReadPassword(int(input.Fd()))
-		fmt.Fprintln(c.err)
-		return strings.TrimSpace(string(text)), err
+	text, err := c.ask(prompt, true)
+	if err != nil {
+		return "", err
 	}
-	line, err := bufio.NewReader(c.in).ReadString('\n')
-	if line = strings.TrimSpace(line); line == "" {
-		return "", fmt.Errorf("nothing on standard input for %q: %w", strings.TrimSuffix(prompt, ": "), err)
+	if text = strings.TrimSpace(text); text == "" {
+		return "", fmt.Errorf("nothing was given for %q", strings.TrimSuffix(prompt, ": "))
 	}
-	return line, nil
+	return text, nil
 }
 
 func keepLogin(kept login) error {

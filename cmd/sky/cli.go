@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,12 +24,16 @@ type cli struct {
 	json bool
 	app  string
 	org  string
+	// lines is standard input, once something was read of it.
+	lines *bufio.Reader
 }
 
 // login is what `sky login` keeps, for one server.
 type login struct {
 	URL   string `json:"url"`
 	Token string `json:"token"`
+	// Own says that login made the token, so that logout revokes it.
+	Own bool `json:"own,omitempty"`
 }
 
 func loginFile() (string, error) {

@@ -42,7 +42,7 @@ func newRoot(s streams) *cobra.Command {
 		command.GroupID = "app"
 		root.AddCommand(command)
 	}
-	for _, command := range []*cobra.Command{c.loginCommand(), c.whoamiCommand(), c.keysCommand(), c.orgsCommand(), c.membersCommand(), c.billingCommand(), c.plansCommand(), c.runtimesCommand(), c.regionsCommand(), c.apiCommand()} {
+	for _, command := range []*cobra.Command{c.loginCommand(), c.logoutCommand(), c.setupCommand(), c.accountCommand(), c.tokensCommand(), c.sessionsCommand(), c.whoamiCommand(), c.keysCommand(), c.orgsCommand(), c.membersCommand(), c.billingCommand(), c.plansCommand(), c.runtimesCommand(), c.regionsCommand(), c.apiCommand()} {
 		command.GroupID = "account"
 		root.AddCommand(command)
 	}
