@@ -39,6 +39,8 @@ type engine interface {
 	// Log calls line for each line from a time on; with follow, until the
 	// container stops. An error of line ends it.
 	Log(ctx context.Context, id string, query logQuery, line func(protocol.LogLine) error) error
+	// Usage reads what a running container has used since its start.
+	Usage(ctx context.Context, id string) (consumption, error)
 	// Watch calls ready once it is subscribed, then event for each event of
 	// this Node's containers, and returns when the subscription is lost.
 	Watch(ctx context.Context, ready func(), event func(event)) error
@@ -92,6 +94,14 @@ type container struct {
 	// "healthy" or "unhealthy". HealthOutput is what it last printed.
 	Health       string
 	HealthOutput string
+}
+
+// consumption is what a container has used since its start.
+type consumption struct {
+	CPU      time.Duration
+	Memory   int64 // bytes in use now, without the page cache that can be dropped
+	Received int64 // bytes
+	Sent     int64
 }
 
 // eventKind is what happened to a container.

@@ -131,7 +131,11 @@ func TestWorkerIsHealthyOnceItHasSettled(t *testing.T) {
 	worker := r.instance("w", mode("worker"), func(i *protocol.Instance) { i.Port, i.Process = 0, "worker" })
 	began := time.Now()
 	r.Assign([]protocol.Instance{worker})
-	r.State(worker.ID, protocol.StateHealthy)
+	status := r.State(worker.ID, protocol.StateHealthy)
+	loads := newUsage(t.TempDir()).Loads(t.Context(), r.agent.engine, []protocol.InstanceStatus{status})
+	if len(loads) != 1 || loads[0].Instance != worker.ID || loads[0].MemoryBytes <= 0 {
+		t.Errorf("loads %+v", loads)
+	}
 	if took := time.Since(began); took < worker.Health.Settle {
 		t.Errorf("healthy after %s, before it had settled", took)
 	}

@@ -151,6 +151,7 @@ func (a *Agent) sendHeartbeats(ctx context.Context, link *protocol.Link) {
 	usage := newUsage(a.config.DataDir)
 	for {
 		beat := usage.Beat(a.board.Running())
+		beat.Loads = usage.Loads(ctx, a.engine, a.board.Snapshot().Instances)
 		if err := link.Send(protocol.Message{Heartbeat: &beat}); err != nil {
 			return
 		}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"os"
 	"strconv"
 	"strings"
@@ -14,6 +15,39 @@ import (
 type usage struct {
 	dir         string
 	busy, total uint64 // CPU ticks at the last beat
+	instances   map[string]reading
+}
+
+// reading is what an Instance's container had used at the last beat.
+type reading struct {
+	container string
+	cpu       time.Duration
+	at        time.Time
+}
+
+// Loads measures the Instances that have a container. One whose engine does not
+// answer is left out.
+func (u *usage) Loads(ctx context.Context, from engine, instances []protocol.InstanceStatus) []protocol.Load {
+	before := u.instances
+	u.instances = map[string]reading{}
+	var loads []protocol.Load
+	for _, status := range instances {
+		if status.Container == "" || (status.State != protocol.StateHealthy && status.State != protocol.StateStarting) {
+			continue
+		}
+		used, err := from.Usage(ctx, status.Container)
+		if err != nil {
+			continue
+		}
+		now := reading{status.Container, used.CPU, time.Now()}
+		u.instances[status.ID] = now
+		load := protocol.Load{Instance: status.ID, MemoryBytes: used.Memory, ReceivedBytes: used.Received, SentBytes: used.Sent}
+		if last := before[status.ID]; last.container == now.container && now.cpu >= last.cpu {
+			load.CPUPercent = 100 * float64(now.cpu-last.cpu) / float64(now.at.Sub(last.at))
+		}
+		loads = append(loads, load)
+	}
+	return loads
 }
 
 func newUsage(dir string) *usage {

@@ -117,6 +117,7 @@ func (p *Platform) Online(ctx context.Context, node models.ID, hello protocol.He
 
 // Heartbeat implements fleet.Nodes.
 func (p *Platform) Heartbeat(ctx context.Context, node models.ID, beat protocol.Heartbeat) {
+	p.loads.set(node, beat, now())
 	p.noteNode(ctx, node, map[string]any{
 		"cpu_percent": int(beat.CPUPercent), "memory_used_bytes": beat.MemoryUsed, "disk_used_bytes": beat.DiskUsed,
 		"disk_bytes": beat.DiskTotal, "containers": beat.Containers, "seen_at": now(),
@@ -125,6 +126,7 @@ func (p *Platform) Heartbeat(ctx context.Context, node models.ID, beat protocol.
 
 // Offline implements fleet.Nodes.
 func (p *Platform) Offline(ctx context.Context, node models.ID) {
+	p.loads.forget(node)
 	row, err := p.Store.Node(ctx, node)
 	if err == nil && row.State == models.NodeOnline {
 		p.noteNode(ctx, node, map[string]any{"state": models.NodeOffline})

@@ -76,6 +76,7 @@ type Platform struct {
 	failures failures
 	doors    accessState
 	meter    meter
+	loads    loads
 	rotating sync.Mutex // held while master keys change
 	chores   sync.WaitGroup
 	due      chan struct{}   // holds one token while a chore cannot wait

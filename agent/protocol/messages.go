@@ -136,6 +136,18 @@ type Heartbeat struct {
 	DiskUsed   int64     `json:"disk_used"`
 	DiskTotal  int64     `json:"disk_total"`
 	Containers int       `json:"containers"`
+	// Loads are of the Instances that run; an agent may leave some out.
+	Loads []Load `json:"loads,omitempty"`
+}
+
+// Load is what one Instance uses.
+type Load struct {
+	Instance    string  `json:"instance"`
+	CPUPercent  float64 `json:"cpu_percent"` // of one CPU, the mean since the last heartbeat
+	MemoryBytes int64   `json:"memory_bytes"`
+	// ReceivedBytes and SentBytes are since the container's start.
+	ReceivedBytes int64 `json:"received_bytes"`
+	SentBytes     int64 `json:"sent_bytes"`
 }
 
 // StreamHeader begins every stream but the control stream, as one frame.

@@ -147,6 +147,11 @@ func (c *Client) Operate(ctx context.Context, app, verb string) (Outcome, error)
 	return call[Outcome](ctx, c, http.MethodPost, appPath(app)+"/"+verb, nil)
 }
 
+// Metrics returns what an app's instances use.
+func (c *Client) Metrics(ctx context.Context, app string) ([]InstanceMetrics, error) {
+	return call[[]InstanceMetrics](ctx, c, http.MethodGet, appPath(app)+"/metrics", nil)
+}
+
 // Instances lists what an app runs.
 func (c *Client) Instances(ctx context.Context, app string) ([]Instance, error) {
 	return call[[]Instance](ctx, c, http.MethodGet, appPath(app)+"/instances", nil)

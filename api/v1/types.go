@@ -143,6 +143,19 @@ type Outcome struct {
 	Log     []string `json:"log" doc:"What was done, line by line"`
 }
 
+// InstanceMetrics is what one instance uses, as its agent said at the last
+// heartbeat, every 30 seconds.
+type InstanceMetrics struct {
+	Process          string     `json:"process" example:"web"`
+	Ordinal          int        `json:"ordinal" example:"1"`
+	At               *time.Time `json:"at,omitempty" doc:"Absent while nothing was said yet"`
+	CPUPercent       float64    `json:"cpu_percent" doc:"Of one CPU, the mean since the heartbeat before"`
+	MemoryBytes      int64      `json:"memory_bytes"`
+	MemoryLimitBytes int64      `json:"memory_limit_bytes"`
+	ReceivedBytes    int64      `json:"received_bytes" doc:"Since its start"`
+	SentBytes        int64      `json:"sent_bytes"`
+}
+
 // LogLine is one line of a log.
 type LogLine struct {
 	Offset int64     `json:"offset" doc:"Pass it as Last-Event-ID to continue behind this line"`
