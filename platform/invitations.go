@@ -25,7 +25,7 @@ func (p *Platform) Invite(ctx context.Context, actor models.Actor, name, email s
 	if email, err = models.CleanEmail(email); err != nil {
 		return models.Invitation{}, "", err
 	}
-	token := newToken()
+	token := newSecret()
 	invitation := models.Invitation{
 		ID: models.NewID(), OrganisationID: organisation.ID, Email: email, Role: role, Hash: hashToken(token),
 		InviterID: actor.UserID, ExpiresAt: now().Add(invitationLife), CreatedAt: now(),

@@ -69,7 +69,9 @@ func (p *Platform) Metrics(ctx context.Context, app models.App) ([]InstanceMetri
 	metrics := make([]InstanceMetrics, 0, len(instances))
 	for _, instance := range instances {
 		measured := InstanceMetrics{Instance: instance, MemoryLimit: limits(instance, plans).MemoryBytes}
-		measured.Load, measured.At, _ = p.loads.of(instance)
+		if load, at, known := p.loads.of(instance); known {
+			measured.Load, measured.At = load, at
+		}
 		metrics = append(metrics, measured)
 	}
 	return metrics, nil

@@ -42,7 +42,7 @@ func (p *Platform) AddNode(ctx context.Context, actor models.Actor, name, region
 		return models.Node{}, "", models.Errorf(models.Invalid, "node name %q is not allowed", narrative.Clean(name)).WithField("name").
 			WithRemedy("use lower-case letters, digits and dashes")
 	}
-	token := newToken()
+	token := newSecret()
 	expires := now().Add(joinTokenLife)
 	node := models.Node{
 		ID: models.NewID(), Name: name, State: models.NodePending, Region: region, JoinHash: hashToken(token),
@@ -204,7 +204,7 @@ func (p *Platform) RejoinNode(ctx context.Context, actor models.Actor, name stri
 	if err != nil {
 		return models.Node{}, "", err
 	}
-	token, expires := newToken(), now().Add(joinTokenLife)
+	token, expires := newSecret(), now().Add(joinTokenLife)
 	err = p.commit(ctx, actor, fact{kind: "node.rejoin", detail: name}, func(tx *store.Store) error {
 		view.Node, err = tx.UpdateNode(ctx, view.ID, func(row *models.Node) error {
 			row.JoinHash, row.JoinExpiresAt = hashToken(token), &expires
