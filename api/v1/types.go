@@ -150,10 +150,10 @@ type InstanceMetrics struct {
 	Ordinal          int        `json:"ordinal" example:"1"`
 	At               *time.Time `json:"at,omitempty" doc:"Absent while nothing was said yet"`
 	CPUPercent       float64    `json:"cpu_percent" doc:"Of one CPU, the mean since the heartbeat before"`
-	MemoryBytes      int64      `json:"memory_bytes"`
-	MemoryLimitBytes int64      `json:"memory_limit_bytes"`
+	MemoryBytes      int64      `json:"memory_bytes" doc:"In use now"`
+	MemoryLimitBytes int64      `json:"memory_limit_bytes" doc:"What its plan gives it"`
 	ReceivedBytes    int64      `json:"received_bytes" doc:"Since its start"`
-	SentBytes        int64      `json:"sent_bytes"`
+	SentBytes        int64      `json:"sent_bytes" doc:"Since its start"`
 }
 
 // LogLine is one line of a log.
