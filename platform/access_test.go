@@ -51,6 +51,7 @@ func newGate(t *testing.T, database *store.Store) *gate {
 		Store: database, Vault: vault, Log: slog.New(slog.NewTextHandler(g.logged, nil)),
 		Settings: Settings{PublicURL: "https://sky.test", Domain: "sky.test", DataDir: g.dir},
 	}
+	g.access().hasher = newHasher(64) // what costs an attacker costs the race detector more
 	file := filepath.Join(g.dir, "token")
 	require.NoError(t, g.EnsureAdmin(t.Context(), file))
 	token, err := ReadTokenFile(file)
@@ -355,7 +356,7 @@ func TestPasswordRules(t *testing.T) {
 }
 
 func TestPasswordHashes(t *testing.T) {
-	h := newHasher()
+	h := newHasher(argonMemory)
 	first, err := h.hash(t.Context(), goodPassword)
 	require.NoError(t, err)
 	second, err := h.hash(t.Context(), goodPassword)
@@ -380,7 +381,7 @@ func TestPasswordHashes(t *testing.T) {
 // TestHashingWaitsItsTurn: those who wait take no memory, and leave when they
 // are not waited for.
 func TestHashingWaitsItsTurn(t *testing.T) {
-	h := newHasher()
+	h := newHasher(argonMemory)
 	for range cap(h.turns) {
 		h.turns <- struct{}{}
 	}

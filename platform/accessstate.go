@@ -34,7 +34,7 @@ type accessState struct {
 func (p *Platform) access() *accessState {
 	p.doors.once.Do(func() {
 		p.doors.since = now()
-		p.doors.hasher = newHasher()
+		p.doors.hasher = newHasher(argonMemory)
 		p.doors.accounts = ratelimit.New(accountInterval, attempts, maxLimited)
 		p.doors.addresses = ratelimit.New(addressInterval, attempts, maxLimited)
 	})

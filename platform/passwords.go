@@ -35,15 +35,16 @@ var commonPasswords string
 // hasher hashes passwords, few at once: each takes memory and a core. Its zero
 // value is not ready; newHasher makes one.
 type hasher struct {
-	turns chan struct{}
+	turns  chan struct{}
+	memory uint32 // in KB
 	// nobody is the hash of a password that nobody has, for users that there are
 	// not: they take as long to refuse as the others.
 	nobody string
 }
 
-func newHasher() *hasher {
-	h := &hasher{turns: make(chan struct{}, max(1, min(4, runtime.NumCPU())))}
-	h.nobody = encodeHash(make([]byte, argonSalt), make([]byte, argonKey))
+func newHasher(memory uint32) *hasher {
+	h := &hasher{turns: make(chan struct{}, max(1, min(4, runtime.NumCPU()))), memory: memory}
+	h.nobody = h.encode(make([]byte, argonSalt), make([]byte, argonKey))
 	return h
 }
 
@@ -52,7 +53,7 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	salt := make([]byte, argonSalt)
 	_, _ = rand.Read(salt)
 	key, err := h.key(ctx, password, salt)
-	return encodeHash(salt, key), err
+	return h.encode(salt, key), err
 }
 
 // verify reports whether the password is the one that was hashed. An empty hash
@@ -62,7 +63,7 @@ func (h *hasher) verify(ctx context.Context, password, hashed string) (bool, err
 	if !known {
 		hashed = h.nobody
 	}
-	salt, wanted, err := decodeHash(hashed)
+	salt, wanted, err := h.decode(hashed)
 	if err != nil {
 		return false, err
 	}
@@ -77,18 +78,18 @@ func (h *hasher) key(ctx context.Context, password string, salt []byte) ([]byte,
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	return argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonThreads, argonKey), nil
+	return argon2.IDKey([]byte(password), salt, argonTime, h.memory, argonThreads, argonKey), nil
 }
 
 const hashFormat = "$argon2id$v=%d$m=%d,t=%d,p=%d$"
 
-func encodeHash(salt, key []byte) string {
-	return fmt.Sprintf(hashFormat, argon2.Version, argonMemory, argonTime, argonThreads) +
+func (h *hasher) encode(salt, key []byte) string {
+	return fmt.Sprintf(hashFormat, argon2.Version, h.memory, argonTime, argonThreads) +
 		base64.RawStdEncoding.EncodeToString(salt) + "$" + base64.RawStdEncoding.EncodeToString(key)
 }
 
-func decodeHash(text string) (salt, key []byte, err error) {
-	rest, ok := strings.CutPrefix(text, fmt.Sprintf(hashFormat, argon2.Version, argonMemory, argonTime, argonThreads))
+func (h *hasher) decode(text string) (salt, key []byte, err error) {
+	rest, ok := strings.CutPrefix(text, fmt.Sprintf(hashFormat, argon2.Version, h.memory, argonTime, argonThreads))
 	first, second, both := strings.Cut(rest, "$")
 	if !ok || !both {
 		return nil, nil, errors.New("a password hash is of an unknown form")
