@@ -41,7 +41,7 @@ func TestTranscripts(t *testing.T) {
 			"up": cmdUp, "down": cmdDown, "web": cmdWeb, "eventually": cmdEventually,
 			"load": cmdLoad, "edit": cmdEdit, "containers": cmdContainers,
 			"engine": cmdEngine, "push-start": cmdPushStart, "push-kill": cmdPushKill, "push-wait": cmdPushWait,
-			"forget": cmdForget,
+			"forget": cmdForget, "example": cmdExample,
 		},
 		Condition: func(cond string) (bool, error) { return false, fmt.Errorf("no condition %q", cond) },
 	})
