@@ -76,9 +76,9 @@ func TestPlansAreChecked(t *testing.T) {
 	}
 	_, err := s.CreatePlan(t.Context(), s.actor, PlanChange{Name: name("basic")})
 	require.True(t, models.IsCode(err, models.Conflict))
-	made, err := s.CreatePlan(t.Context(), s.actor, PlanChange{Name: name("tiny"), Runtimes: names("go 1.26", "go 1.26")})
+	_, err = s.CreatePlan(t.Context(), s.actor, PlanChange{Name: name("tiny"), Runtimes: names("go 1.26", "go 1.26")})
 	require.True(t, models.IsCode(err, models.Invalid), "the same runtime twice: %v", err)
-	made, err = s.CreatePlan(t.Context(), s.actor, PlanChange{Name: name("tiny"), Runtimes: names("go 1.26")})
+	made, err := s.CreatePlan(t.Context(), s.actor, PlanChange{Name: name("tiny"), Runtimes: names("go 1.26")})
 	require.NoError(t, err)
 	require.Len(t, made.Runtimes, 1)
 	_, err = s.ChangePlan(t.Context(), s.actor, "tiny", "some other revision", PlanChange{Pids: number(100)})

@@ -109,8 +109,9 @@ func (p *Platform) checkOrganisationCount(ctx context.Context, actor models.Acto
 }
 
 func cleanTitle(title string) string {
-	title = narrative.Clean(title)
-	return title[:min(len(title), 100)]
+	const most = 100
+	letters := []rune(narrative.Clean(title))
+	return string(letters[:min(len(letters), most)])
 }
 
 // OrganisationChange are the settings to change; nil leaves one as it is.
