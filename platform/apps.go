@@ -21,26 +21,9 @@ type NewApp struct {
 
 // CreateApp makes an App with its repository.
 func (p *Platform) CreateApp(ctx context.Context, actor models.Actor, wanted NewApp) (models.App, error) {
-	if err := models.CheckAppName(wanted.Name); err != nil {
-		return models.App{}, err
-	}
-	owner, err := p.owning(ctx, actor, wanted.Organisation)
+	app, err := p.plannedApp(ctx, actor, wanted)
 	if err != nil {
 		return models.App{}, err
-	}
-	if err := p.checkRegion(ctx, wanted.Region); err != nil {
-		return models.App{}, err
-	}
-	if err := p.checkAppCount(ctx, owner); err != nil {
-		return models.App{}, err
-	}
-	plan, err := p.choosePlan(ctx, wanted.Plan)
-	if err != nil {
-		return models.App{}, err
-	}
-	app := models.App{
-		ID: models.NewID(), Name: wanted.Name, OrganisationID: owner.ID, CreatorID: actor.UserID, PlanID: plan, Region: wanted.Region,
-		DeployBranch: "main", Formation: models.Formation{}, CreatedAt: now(), UpdatedAt: now(),
 	}
 	if err := p.Repositories.Create(ctx, app.ID); err != nil {
 		return models.App{}, fmt.Errorf("create repository: %w", err)
@@ -58,6 +41,28 @@ func (p *Platform) CreateApp(ctx context.Context, actor models.Actor, wanted New
 		return models.App{}, err
 	}
 	return app, nil
+}
+
+// plannedApp checks what is wanted and returns the row that it makes.
+func (p *Platform) plannedApp(ctx context.Context, actor models.Actor, wanted NewApp) (models.App, error) {
+	if err := models.CheckAppName(wanted.Name); err != nil {
+		return models.App{}, err
+	}
+	owner, err := p.owning(ctx, actor, wanted.Organisation)
+	if err != nil {
+		return models.App{}, err
+	}
+	if err := p.checkRegion(ctx, wanted.Region); err != nil {
+		return models.App{}, err
+	}
+	if err := p.checkAppCount(ctx, owner); err != nil {
+		return models.App{}, err
+	}
+	plan, err := p.choosePlan(ctx, wanted.Plan)
+	return models.App{
+		ID: models.NewID(), Name: wanted.Name, OrganisationID: owner.ID, CreatorID: actor.UserID, PlanID: plan, Region: wanted.Region,
+		DeployBranch: "main", Formation: models.Formation{}, CreatedAt: now(), UpdatedAt: now(),
+	}, err
 }
 
 func (p *Platform) checkAppCount(ctx context.Context, owner models.Organisation) error {

@@ -86,22 +86,8 @@ func (p *Platform) AddDomain(ctx context.Context, actor models.Actor, app models
 		domain.State, domain.VerifiedAt = models.DomainVerified, &at
 	}
 	err = p.commit(ctx, actor, fact{kind: "domain.add", detail: host, app: &app}, func(tx *store.Store) error {
-		if err := tx.CheckHostFree(ctx, app, host); err != nil {
-			return err
-		}
-		count, err := tx.CountDomains(ctx, app.ID)
-		if err != nil {
-			return err
-		}
-		if count >= maxDomains {
-			return models.Errorf(models.Conflict, "an app has at most %d domains", maxDomains).WithRemedy("remove one")
-		}
-		return tx.CreateDomain(ctx, &domain)
+		return addDomain(ctx, tx, app, &domain)
 	})
-	if models.IsCode(err, models.Conflict) && !strings.Contains(err.Error(), "at most") {
-		err = models.Errorf(models.Conflict, "%s is taken", host).WithField("host").
-			WithRemedy("remove it from the app that has it; if that is not yours, ask an admin of the platform")
-	}
 	if err != nil {
 		return DomainView{}, err
 	}
@@ -109,6 +95,26 @@ func (p *Platform) AddDomain(ctx context.Context, actor models.Actor, app models
 		p.refreshAll(ctx)
 	}
 	return p.domainView(app, domain), nil
+}
+
+// addDomain inserts the domain, in a transaction that looks whether it may.
+func addDomain(ctx context.Context, tx *store.Store, app models.App, domain *models.Domain) error {
+	count, err := tx.CountDomains(ctx, app.ID)
+	if err != nil {
+		return err
+	}
+	if count >= maxDomains {
+		return models.Errorf(models.Conflict, "an app has at most %d domains", maxDomains).WithRemedy("remove one")
+	}
+	err = tx.CheckHostFree(ctx, app, domain.Host)
+	if err == nil {
+		err = tx.CreateDomain(ctx, domain)
+	}
+	if models.IsCode(err, models.Conflict) {
+		err = models.Errorf(models.Conflict, "%s is taken", domain.Host).WithField("host").
+			WithRemedy("remove it from the app that has it; if that is not yours, ask an admin of the platform")
+	}
+	return err
 }
 
 // checkHost cleans a host and refuses those that are the platform's own.

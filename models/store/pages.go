@@ -54,6 +54,16 @@ func page[T any](query *gorm.DB, ask models.PageRequest, what string, sorts ...s
 	if limit <= 0 {
 		limit = models.DefaultPage
 	}
+	rows, err := all[T](ordered(query, column, descending).Limit(limit+1), what)
+	if err != nil || len(rows) <= limit {
+		return models.Page[T]{Items: rows}, err
+	}
+	next, err := cursorAt(query, parsed.Schema, field, order, rows[limit-1])
+	return models.Page[T]{Items: rows[:limit], Next: next}, err
+}
+
+// ordered sorts by the column, and by the id where that leaves a choice.
+func ordered(query *gorm.DB, column string, descending bool) *gorm.DB {
 	direction := ""
 	if descending {
 		direction = " DESC"
@@ -62,13 +72,7 @@ func page[T any](query *gorm.DB, ask models.PageRequest, what string, sorts ...s
 	if column != "id" {
 		query = query.Order("id" + direction)
 	}
-	rows, err := all[T](query.Limit(limit+1), what)
-	if err != nil || len(rows) <= limit {
-		return models.Page[T]{Items: rows}, err
-	}
-	rows = rows[:limit]
-	next, err := cursorAt(query, parsed.Schema, field, order, rows[limit-1])
-	return models.Page[T]{Items: rows, Next: next}, err
+	return query
 }
 
 // behind restricts the query to the rows that come after the cursor.
