@@ -27,6 +27,9 @@ type Config struct {
 	// GitURL returns where an App is pushed to.
 	GitURL  func(app string) string
 	Version string
+	// Program is the file of this program, which new nodes fetch; empty gives
+	// them none.
+	Program string
 	// TrustedProxies are the networks whose X-Forwarded-For is believed; without
 	// any, a client's address is the connection's.
 	TrustedProxies []string
@@ -76,6 +79,7 @@ func New(config Config) http.Handler {
 	routes := humagin.New(engine, documented)
 	routes.UseMiddleware(s.authenticate(routes), s.once(routes))
 	s.access(engine, routes)
+	s.install(engine)
 	s.accounts(routes)
 	s.apps(routes)
 	s.builds(routes)

@@ -24,18 +24,13 @@ const (
 // Join exchanges a join token for its Node's first credential. The token is
 // spent by it.
 func (p *Platform) Join(ctx context.Context, token string) (models.Node, string, error) {
-	refused := models.Errorf(models.Unauthorized, "the join token is not valid, was used, or has expired").
-		WithRemedy("an admin makes another with `sky admin nodes add NAME`")
-	node, err := p.Store.NodeByJoin(ctx, hashToken(token))
-	if models.IsCode(err, models.NotFound) {
-		return models.Node{}, "", refused
-	}
+	node, err := p.joining(ctx, token)
 	if err != nil {
 		return models.Node{}, "", err
 	}
 	_, err = p.Store.UpdateNode(ctx, node.ID, func(node *models.Node) error {
-		if len(node.JoinHash) == 0 || node.JoinExpiresAt == nil || node.JoinExpiresAt.Before(time.Now()) {
-			return refused
+		if joinSpent(*node) {
+			return errJoin
 		}
 		node.JoinHash, node.JoinExpiresAt = nil, nil
 		return nil
@@ -45,6 +40,28 @@ func (p *Platform) Join(ctx context.Context, token string) (models.Node, string,
 	}
 	credential, err := p.AgentToken(node.ID)
 	return node, credential, err
+}
+
+// CheckJoin refuses a token that registers no node, and spends none.
+func (p *Platform) CheckJoin(ctx context.Context, token string) error {
+	_, err := p.joining(ctx, token)
+	return err
+}
+
+var errJoin = models.Errorf(models.Unauthorized, "the join token is not valid, was used, or has expired").
+	WithRemedy("an admin makes another with `sky admin nodes add NAME`, or `sky admin nodes rejoin NAME`")
+
+// joining finds the Node that a join token registers.
+func (p *Platform) joining(ctx context.Context, token string) (models.Node, error) {
+	node, err := p.Store.NodeByJoin(ctx, hashToken(token))
+	if models.IsCode(err, models.NotFound) || (err == nil && joinSpent(node)) {
+		return models.Node{}, errJoin
+	}
+	return node, err
+}
+
+func joinSpent(node models.Node) bool {
+	return len(node.JoinHash) == 0 || node.JoinExpiresAt == nil || node.JoinExpiresAt.Before(time.Now())
 }
 
 // AgentToken makes a credential for the Node's agent.

@@ -125,7 +125,8 @@ func (c *cli) nodesAdd() *cobra.Command {
 }
 
 func (c *cli) joinCommand(client *v1.Client, join v1.JoinToken, err error) error {
-	return did(c, join, err, "run this on the node within an hour:\n  sky agent --server %s --join %s", client.URL, join.Token)
+	return did(c, join, err, "run this on the node, as root, within an hour:\n  curl -fsSL %s/api/internal/paas/install.sh | SKY_JOIN=%s sh",
+		strings.TrimSuffix(client.URL, "/"), join.Token)
 }
 
 func (c *cli) adminOrgs() *cobra.Command {

@@ -28,14 +28,34 @@ func agentCommand(s streams) *cobra.Command {
 		Use: "agent", Short: "Run a worker node's agent", Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error { return runAgent(command.Context(), config, s) },
 	}
-	flags := command.Flags()
+	flags := command.PersistentFlags()
 	flags.StringVar(&config.server, "server", "", "the control plane's address, such as http://10.0.0.1:8080")
 	flags.StringVar(&config.token, "join", "", "join token, for the first start; an admin makes it with `sky admin nodes add NAME`")
 	flags.StringVar(&config.dataDir, "data-dir", defaultDataDir(), "where the agent keeps its assignment")
+	command.AddCommand(agentJoinCommand(config, s))
+	flags = command.Flags()
 	flags.StringVar(&config.ingress, "ingress", "0.0.0.0:80", "address at which apps answer")
 	flags.StringVar(&config.dockerHost, "docker-host", "", "Docker's address; empty as the docker command finds it")
 	flags.StringVar(&config.logLevel, "log-level", "info", "debug, info, warn or error")
 	return command
+}
+
+// agentJoinCommand registers and starts nothing.
+func agentJoinCommand(config *agentConfig, s streams) *cobra.Command {
+	return &cobra.Command{
+		Use: "join", Short: "Register this machine as a node, and start nothing", Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			if config.server == "" {
+				return usagef("--server is missing: pass the control plane's address")
+			}
+			credential, err := openCredential(command.Context(), config)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(s.out, "registered as node %s\n", credential.held.NodeID)
+			return nil
+		},
+	}
 }
 
 func runAgent(ctx context.Context, config *agentConfig, s streams) error {

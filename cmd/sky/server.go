@@ -206,7 +206,7 @@ func (c *controlPlane) doors(repos *gitserver.Repositories) error {
 	c.ssh = &gitserver.SSH{Door: door, HostKeys: hostKeys}
 	rest := api.New(api.Config{
 		Platform: c.platform, Backups: &platform.Backups{Platform: c.platform, Repositories: snapshots{repos}, Version: version},
-		Link: c.fleet.Handler(), LinkPath: protocol.LinkPath, Version: version, Log: c.log,
+		Link: c.fleet.Handler(), LinkPath: protocol.LinkPath, Version: version, Program: ownProgram(), Log: c.log,
 		TrustedProxies: c.config.proxies, RequestsPerMinute: c.config.apiRate,
 		GitURL: func(app string) string {
 			return "ssh://git@" + reachable(c.config.ssh, c.config.domain) + "/" + app + ".git"
@@ -303,4 +303,13 @@ func (c *controlPlane) close() error {
 		errs = append(errs, c.store.Close())
 	}
 	return errors.Join(append(errs, c.lock.Close())...)
+}
+
+// ownProgram is the file of this program; "" when it cannot be told.
+func ownProgram() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	return path
 }
