@@ -32,7 +32,7 @@ func (s *server) addKey(ctx context.Context, input *body[v1.NewKey]) (*body[v1.K
 }
 
 func (s *server) removeKey(ctx context.Context, input *struct {
-	Name string `path:"name" doc:"The key's name"`
+	Name string `path:"name" maxLength:"255" doc:"The key's name"`
 }) (*struct{}, error) {
 	return s.done(ctx, s.Platform.RemoveKey(ctx, actor(ctx), input.Name))
 }

@@ -62,7 +62,7 @@ func (s *server) changeApp(ctx context.Context, input *struct {
 
 func (s *server) destroyApp(ctx context.Context, input *struct {
 	AppInput
-	Confirm string `query:"confirm" doc:"Repeats the app's name"`
+	Confirm string `query:"confirm" maxLength:"40" doc:"Repeats the app's name"`
 }) (*struct{}, error) {
 	return s.done(ctx, s.Platform.DestroyApp(ctx, actor(ctx), input.App, input.Confirm))
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/skypanel/sky/api"
 	v1 "github.com/skypanel/sky/api/v1"
 	"github.com/skypanel/sky/buildpipeline"
+	"github.com/skypanel/sky/internal/testenv"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/models/store"
 	"github.com/skypanel/sky/platform"
@@ -111,7 +112,23 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s, handler := newParts(t)
+	return newSiteOn(t, sqlite)
+}
+
+func sqlite(t *testing.T) (*store.Store, error) {
+	return store.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "sky.db"))
+}
+
+func postgres(t *testing.T) (*store.Store, error) {
+	return store.OpenPostgres(t.Context(), testenv.Postgres(t))
+}
+
+// newSiteOn is a site on a database that open opens.
+func newSiteOn(t *testing.T, open func(*testing.T) (*store.Store, error)) *site {
+	t.Helper()
+	database, err := open(t)
+	require.NoError(t, err)
+	s, handler := newPartsOn(t, database)
 	s.Server = httptest.NewServer(handler)
 	s.client = &v1.Client{URL: s.URL, Token: s.admin, HTTP: s.Server.Client()}
 	t.Cleanup(s.Close)
@@ -121,9 +138,14 @@ func newSite(t *testing.T) *site {
 // newParts is a site without its HTTP server, and what that would serve.
 func newParts(t *testing.T) (*site, http.Handler) {
 	t.Helper()
-	dir := t.TempDir()
-	database, err := store.OpenSQLite(t.Context(), filepath.Join(dir, "sky.db"))
+	database, err := sqlite(t)
 	require.NoError(t, err)
+	return newPartsOn(t, database)
+}
+
+func newPartsOn(t *testing.T, database *store.Store) (*site, http.Handler) {
+	t.Helper()
+	dir := t.TempDir()
 	hub, err := logs.Open(filepath.Join(dir, "logs"))
 	require.NoError(t, err)
 	vault, err := platform.OpenVault(filepath.Join(dir, "master.json"), false)

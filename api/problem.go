@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/gin-gonic/gin"
 	v1 "github.com/skypanel/sky/api/v1"
 	"github.com/skypanel/sky/models"
 )
@@ -83,6 +84,12 @@ func newProblem(status int, message string, errs ...error) huma.StatusError {
 		break
 	}
 	return made
+}
+
+// abort answers with a problem where huma has no part in it.
+func abort(c *gin.Context, status int, detail string) {
+	c.Header("Content-Type", "application/problem+json")
+	c.AbortWithStatusJSON(status, document(status, codeOf(status), detail).Problem)
 }
 
 func codeOf(status int) models.Code {

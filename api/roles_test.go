@@ -40,7 +40,12 @@ var (
 
 func newCompany(t *testing.T) *company {
 	t.Helper()
-	c := &company{site: newSite(t), tokens: map[models.Role]string{}, members: map[models.Role]models.User{}}
+	return newCompanyOn(t, newSite(t))
+}
+
+func newCompanyOn(t *testing.T, s *site) *company {
+	t.Helper()
+	c := &company{site: s, tokens: map[models.Role]string{}, members: map[models.Role]models.User{}}
 	_, err := c.client.CreateOrganisation(t.Context(), v1.NewOrganisation{Name: "acme"})
 	require.NoError(t, err)
 	c.row, err = c.platform.Store.OrganisationByName(t.Context(), "acme")

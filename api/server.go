@@ -63,7 +63,12 @@ func New(config Config) http.Handler {
 		config.Log.Error("trusted proxies are ignored", "error", err)
 	}
 	s := &server{Config: config, cross: crossOrigin(config.Platform.Settings.PublicURL), requests: counter(config.RequestsPerMinute)}
+	engine.UseRawPath = true             // %2F in a name is part of the name
+	engine.RedirectTrailingSlash = false // a name that is empty is not the list of all
+	engine.HandleMethodNotAllowed = true
 	engine.Use(s.recover)
+	engine.NoRoute(func(c *gin.Context) { abort(c, http.StatusNotFound, "there is nothing at this address") })
+	engine.NoMethod(func(c *gin.Context) { abort(c, http.StatusMethodNotAllowed, "this address knows no "+c.Request.Method) })
 	engine.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	if config.Link != nil {
 		engine.GET(config.LinkPath, gin.WrapH(config.Link))
@@ -77,7 +82,7 @@ func New(config Config) http.Handler {
 	huma.NewError = newProblem // huma's one seam for errors of its own
 	huma.DefaultArrayNullable = false
 	routes := humagin.New(engine, documented)
-	routes.UseMiddleware(s.authenticate(routes), s.once(routes))
+	routes.UseMiddleware(s.authenticate(routes), s.plainText(routes), s.once(routes))
 	s.access(engine, routes)
 	s.install(engine)
 	s.accounts(routes)
@@ -103,7 +108,7 @@ func (s *server) recover(c *gin.Context) {
 	defer func() {
 		if caught := recover(); caught != nil {
 			s.Log.Error("panic in a handler", "path", c.FullPath(), "panic", caught)
-			c.AbortWithStatus(http.StatusInternalServerError)
+			abort(c, http.StatusInternalServerError, "a fault of Sky's; the server's log says more")
 		}
 	}()
 	c.Next()

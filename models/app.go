@@ -81,7 +81,7 @@ func CheckEnvKey(key string) error {
 	if envKeyPattern.MatchString(key) {
 		return nil
 	}
-	return Errorf(Invalid, "environment variable %q is not allowed", key).WithField("key").
+	return Errorf(Invalid, "environment variable %.100q is not allowed", key).WithField("key").
 		WithRemedy("use letters, digits and underscores, not beginning with a digit")
 }
 

@@ -125,7 +125,7 @@ func CheckUserName(name string) error {
 // why it is none.
 func CleanEmail(text string) (string, error) {
 	address, err := mail.ParseAddress(text)
-	if err != nil || address.Name != "" || len(text) > 254 || !strings.Contains(address.Address, ".") {
+	if err != nil || address.Address != text || len(text) > 254 || !strings.Contains(address.Address, ".") {
 		return "", Errorf(Invalid, "that is not an e-mail address").WithField("email").
 			WithRemedy("pass one address, such as ann@example.com")
 	}

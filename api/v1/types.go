@@ -52,7 +52,7 @@ type App struct {
 
 // NewApp is an application to create.
 type NewApp struct {
-	Name         string `json:"name" doc:"1 to 40 lower-case letters, digits and dashes, beginning with a letter" example:"shop"`
+	Name         string `json:"name" maxLength:"100" doc:"1 to 40 lower-case letters, digits and dashes, beginning with a letter" example:"shop"`
 	Organisation string `json:"organisation,omitempty" maxLength:"40" doc:"Who it belongs to; by default your own organisation"`
 	Plan         string `json:"plan,omitempty" maxLength:"40" doc:"By default the platform's default plan"`
 	Region       string `json:"region,omitempty" maxLength:"40" doc:"Where its instances run; by default anywhere"`
@@ -61,9 +61,9 @@ type NewApp struct {
 // AppChange holds the settings to change; what is left out stays. Settings of
 // instances apply to those that start from then on.
 type AppChange struct {
-	DeployBranch *string `json:"deploy_branch,omitempty" doc:"The branch that deploys"`
-	HealthPath   *string `json:"health_path,omitempty" doc:"Probed before a web instance gets traffic; empty probes the port"`
-	Buildpack    *string `json:"buildpack,omitempty" doc:"Forces a buildpack; empty detects one"`
+	DeployBranch *string `json:"deploy_branch,omitempty" maxLength:"250" doc:"The branch that deploys"`
+	HealthPath   *string `json:"health_path,omitempty" maxLength:"1000" doc:"Probed before a web instance gets traffic; empty probes the port"`
+	Buildpack    *string `json:"buildpack,omitempty" maxLength:"40" doc:"Forces a buildpack; empty detects one"`
 	WritableRoot *bool   `json:"writable_root,omitempty" doc:"Lets instances write to their root file system"`
 	RootUser     *bool   `json:"root_user,omitempty" doc:"Lets images that start as root do so"`
 }
@@ -117,24 +117,24 @@ type Instance struct {
 
 // EnvChange sets and unsets environment variables in one release.
 type EnvChange struct {
-	Set   map[string]string `json:"set,omitempty" doc:"Values by name: letters, digits and underscores"`
-	Unset []string          `json:"unset,omitempty" doc:"Names to remove"`
+	Set   map[string]string `json:"set,omitempty" maxProperties:"2000" doc:"Values by name: letters, digits and underscores"`
+	Unset []string          `json:"unset,omitempty" maxItems:"2000" doc:"Names to remove"`
 }
 
 // Scale sets instance counts per process type.
 type Scale struct {
-	Formation map[string]int `json:"formation" minProperties:"1" doc:"How many instances of each process type; those left out stay"`
+	Formation map[string]int `json:"formation" maxProperties:"100" minProperties:"1" doc:"How many instances of each process type; those left out stay"`
 }
 
 // Rollback names the release to go back to.
 type Rollback struct {
-	Release string `json:"release,omitempty" doc:"Empty goes back to the one before" example:"v3"`
+	Release string `json:"release,omitempty" maxLength:"20" doc:"Empty goes back to the one before" example:"v3"`
 }
 
 // Promotion names the app that gets the release.
 type Promotion struct {
-	To      string `json:"to" example:"shop"`
-	Release string `json:"release,omitempty" doc:"Empty promotes the live one" example:"v3"`
+	To      string `json:"to" maxLength:"100" example:"shop"`
+	Release string `json:"release,omitempty" maxLength:"20" doc:"Empty promotes the live one" example:"v3"`
 }
 
 // Outcome tells what an operation did, as a person would read it.
@@ -203,7 +203,7 @@ type JoinToken struct {
 
 // Join asks for a node's credential with its join token.
 type Join struct {
-	Token string `json:"token" doc:"What add-node or rejoin-node answered"`
+	Token string `json:"token" maxLength:"200" doc:"What add-node or rejoin-node answered"`
 }
 
 // Credential is what an agent proves itself with.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/skypanel/sky/models"
 	"gorm.io/gorm"
@@ -109,6 +110,9 @@ func fromCursor(text string, field *schema.Field) (any, error) {
 		_, err := fmt.Sscan(text, &number)
 		return number, err
 	case schema.String:
+		if strings.ContainsRune(text, 0) || !utf8.ValidString(text) { // PostgreSQL knows no such text
+			return nil, errors.New("not a text")
+		}
 		return text, nil
 	default:
 		return nil, errors.New("not a column to sort by")
