@@ -156,6 +156,7 @@ func (p *Platform) act(ctx context.Context, tx *store.Store, organisation models
 func standing(ctx context.Context, tx *store.Store, organisation models.Organisation, options Options, at time.Time) (billing.Standing, error) {
 	standing := billing.Standing{
 		Suspended: organisation.Suspended && organisation.SuspendedReason == outOfFunds,
+		Held:      organisation.Suspended && organisation.SuspendedReason != outOfFunds,
 		Grace:     time.Duration(options.GraceHours) * time.Hour, LowBefore: time.Duration(options.LowBalanceHours) * time.Hour,
 	}
 	running, err := tx.OpenUsageOf(ctx, organisation.ID)

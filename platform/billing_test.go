@@ -270,6 +270,31 @@ func TestFundsRunOut(t *testing.T) {
 	require.Empty(t, found.Mismatches)
 }
 
+// TestNoTopUpLiftsAnAdminsSuspension: that funds run out meanwhile does not make
+// it one of those that a top-up lifts.
+func TestNoTopUpLiftsAnAdminsSuspension(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, b *books, _ string) {
+		ctx := t.Context()
+		for name, reason := range map[string]string{"acme": "abuse", "globex": outOfFunds} {
+			b.organisation(t, name)
+			_, err := b.TopUp(ctx, b.admin, name, models.LedgerEntry{Kind: models.LedgerAdjustment, Amount: -1})
+			require.NoError(t, err)
+			begin := now()
+			require.NoError(t, b.Settle(ctx, begin), "the grace begins")
+			_, err = b.SuspendOrganisation(ctx, b.admin, name, true, reason)
+			require.NoError(t, err)
+			require.NoError(t, b.Settle(ctx, begin.Add(48*time.Hour)), "the grace is over")
+			_, err = b.TopUp(ctx, b.admin, name, models.LedgerEntry{Kind: models.LedgerTopUp, Amount: 10 * models.MoneyUnit})
+			require.NoError(t, err)
+			require.NoError(t, b.Settle(ctx, begin.Add(49*time.Hour)))
+			still, err := b.Store.OrganisationByName(ctx, name)
+			require.NoError(t, err)
+			require.True(t, still.Suspended, name)
+			require.NotEqual(t, outOfFunds, still.SuspendedReason)
+		}
+	})
+}
+
 // TestUsageFollowsWhatRuns: an interval opens when an agent sees an Instance
 // healthy, and ends when it fails or is let go of; reports that come twice or
 // late change nothing.

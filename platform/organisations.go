@@ -176,7 +176,7 @@ func (p *Platform) SuspendOrganisation(ctx context.Context, actor models.Actor, 
 	if err != nil {
 		return models.Organisation{}, err
 	}
-	if reason = cleanTitle(reason); reason == "" {
+	if reason = cleanTitle(reason); reason == "" || reason == outOfFunds { // which a top-up would lift
 		reason = "by an admin of the platform"
 	}
 	err = p.Store.Transact(ctx, func(tx *store.Store) error {

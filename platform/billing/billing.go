@@ -85,6 +85,7 @@ func MonthBounds(month string) (from, to time.Time, err error) {
 type Standing struct {
 	Wallet    models.Wallet
 	Suspended bool         // for want of funds
+	Held      bool         // suspended for another reason, which funds do not lift
 	HourCost  models.Money // of what runs now, per hour
 	MonthCost models.Money // of this month so far
 	Grace     time.Duration
@@ -112,7 +113,7 @@ func Judge(standing Standing, now time.Time) Verdict {
 			until := now.Add(standing.Grace)
 			wallet.GraceUntil, verdict.NoticeOut = &until, true
 		}
-		verdict.Suspend = !standing.Suspended && !now.Before(*wallet.GraceUntil)
+		verdict.Suspend = !standing.Suspended && !standing.Held && !now.Before(*wallet.GraceUntil)
 	default:
 		wallet.GraceUntil = nil
 		verdict.Resume = standing.Suspended
