@@ -320,3 +320,38 @@ func TestDeployAgain(t *testing.T) {
 		require.True(t, models.IsCode(err, models.NotFound), wrong)
 	}
 }
+
+// TestWhoIsTakenOutDoesNotGoLive: a push whose pusher loses role or account while
+// it builds stays what it was: a build.
+func TestWhoIsTakenOutDoesNotGoLive(t *testing.T) {
+	for name, takeOut := range map[string]func(*stage, models.Membership) error{
+		"removed": func(s *stage, member models.Membership) error { return s.Store.DeleteMembership(context.Background(), member) },
+		"viewer": func(s *stage, member models.Membership) error {
+			_, err := s.Store.UpdateMembership(context.Background(), member, func(row *models.Membership) error {
+				row.Role = models.RoleViewer
+				return nil
+			})
+			return err
+		},
+		"disabled": func(s *stage, member models.Membership) error {
+			_, err := s.Store.UpdateUser(context.Background(), member.UserID, func(row *models.User) error {
+				row.Disabled = true
+				return nil
+			})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			ben := models.User{ID: models.NewID(), Name: "ben"}
+			require.NoError(t, s.Store.CreateUser(t.Context(), &ben))
+			member := models.Membership{ID: models.NewID(), OrganisationID: s.app.OrganisationID, UserID: ben.ID, Role: models.RoleDeveloper}
+			require.NoError(t, s.Store.CreateMembership(t.Context(), &member))
+			s.actor = models.Actor{UserID: ben.ID, Name: "ben", Via: "token ben", Scopes: models.AllScopes()}
+			s.build.build = func(context.Context, buildpipeline.Job) error { return takeOut(s, member) }
+			_, err := s.push(t, 1)
+			require.True(t, models.IsCode(err, models.Forbidden), "%v", err)
+			require.Nil(t, s.live(t).LiveReleaseID)
+		})
+	}
+}

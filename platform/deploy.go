@@ -101,17 +101,25 @@ func (p *Platform) deploySteps(ctx context.Context, build *models.Build, started
 	return nil
 }
 
-// stillAllowed refuses to go live for a pusher whose SSH key was removed while
-// the build ran.
-func (p *Platform) stillAllowed(ctx context.Context, build models.Build) error {
-	fingerprint, isKey := strings.CutPrefix(build.Via, viaKey)
-	if !isKey {
-		return nil
+// stillAllowed refuses to go live for a pusher who may no longer deploy: whose
+// SSH key, account or role was taken away while the build waited and ran.
+func (p *Platform) stillAllowed(ctx context.Context, app models.App, build models.Build) error {
+	actor, err := p.actor(ctx, build.ActorID, build.Via)
+	if fingerprint, isKey := strings.CutPrefix(build.Via, viaKey); isKey && err == nil {
+		actor, err = p.ActorByKey(ctx, fingerprint)
 	}
-	if _, err := p.ActorByKey(ctx, fingerprint); err != nil {
-		return models.Errorf(models.Forbidden, "the SSH key that pushed this was removed meanwhile")
+	if models.IsCode(err, models.Unauthorized) {
+		return models.Errorf(models.Forbidden, "the key or the account that pushed this was removed meanwhile")
 	}
-	return nil
+	if err != nil {
+		return err
+	}
+	actor.Scopes = models.AllScopes() // its token had the scope when it pushed
+	err = p.permit(ctx, actor, models.AppDeploy, app.OrganisationID)
+	if models.IsCode(err, models.NotFound) || models.IsCode(err, models.Forbidden) {
+		return models.Errorf(models.Forbidden, "%s may no longer deploy %s", actor.Name, app.Name)
+	}
+	return err
 }
 
 // checkFastForward refuses a push that was made before another one went live,
@@ -158,7 +166,7 @@ func (p *Platform) buildRelease(ctx context.Context, app models.App, build *mode
 	if err != nil {
 		return models.Release{}, err
 	}
-	if err := p.stillAllowed(ctx, *build); err != nil {
+	if err := p.stillAllowed(ctx, app, *build); err != nil {
 		return models.Release{}, err
 	}
 	build.Runtime, build.Dockerfile, build.Image = result.Runtime, result.Dockerfile, result.Image

@@ -8,6 +8,7 @@ import (
 	"github.com/skypanel/sky/agent/protocol"
 	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
 )
 
 // InstanceStatus is one Instance as its agent observes it.
@@ -51,10 +52,32 @@ func (p *Platform) Observed(ctx context.Context, _ models.ID, observed protocol.
 		if status.State != string(models.InstanceFailed) || !p.failures.first(status.ID) {
 			continue
 		}
-		app, err := models.ParseID(status.AppID)
-		if err != nil {
-			continue
+		if err := p.tellFailure(ctx, status); err != nil && ctx.Err() == nil {
+			p.Log.Error("tell of a failed instance", "instance", status.ID, "error", err)
 		}
-		p.record(ctx, models.Actor{Name: "sky"}, fact{kind: "instance.failed", detail: narrative.Clean(status.Reason), app: &models.App{ID: app}})
 	}
+}
+
+// tellFailure writes the audit fact of an Instance that failed, and notifies its
+// Organisation. One of an App that is gone is nobody's news.
+func (p *Platform) tellFailure(ctx context.Context, status protocol.InstanceStatus) error {
+	id, err := models.ParseID(status.AppID)
+	if err != nil {
+		return err
+	}
+	app, err := p.Store.App(ctx, id)
+	if models.IsCode(err, models.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	reason := narrative.Clean(status.Reason)
+	what := fact{kind: "instance.failed", detail: reason, app: &app}
+	return p.commit(ctx, models.Actor{Name: "sky"}, what, func(tx *store.Store) error {
+		return tx.Notify(ctx, &models.Notification{
+			ID: models.NewID(), OrganisationID: app.OrganisationID, AppID: &app.ID, Kind: what.kind, Ref: status.ID,
+			Text: "An instance of " + app.Name + " failed: " + reason, CreatedAt: now(),
+		})
+	})
 }

@@ -79,7 +79,7 @@ func TestASupersededRolloutIsNotResumedForEver(t *testing.T) {
 func (s *stage) killedInRollout(t *testing.T) (models.Build, models.Deployment) {
 	t.Helper()
 	build := models.Build{
-		ID: models.NewID(), AppID: s.app.ID, Ref: "refs/heads/main", Commit: oid(1), State: models.BuildQueued,
+		ID: models.NewID(), AppID: s.app.ID, ActorID: s.actor.UserID, Ref: "refs/heads/main", Commit: oid(1), State: models.BuildQueued,
 		Updates: []models.RefUpdate{{Name: "refs/heads/main", Old: models.ZeroObject, New: oid(1)}}, CreatedAt: now(),
 	}
 	require.NoError(t, s.Store.CreateBuild(t.Context(), &build))
