@@ -205,6 +205,37 @@ func TestTokensMakeNoMightierOnes(t *testing.T) {
 	require.NoError(t, g.RevokeToken(t.Context(), reader, "current"), "a token may always end itself")
 }
 
+// TestATokenOfOneOrganisationSeesNothingElse: neither rows nor cursors name what
+// else its owner has.
+func TestATokenOfOneOrganisationSeesNothingElse(t *testing.T) {
+	gates(t, func(t *testing.T, g *gate) {
+		g.person(t, "ann")
+		ann, _ := g.login(t, "ann")
+		for _, name := range []string{"acme", "zeta"} {
+			_, err := g.CreateOrganisation(t.Context(), ann, name, "")
+			require.NoError(t, err)
+		}
+		write := models.Scopes{models.ScopeWrite}
+		_, _, err := g.CreateToken(t.Context(), ann, NewToken{Name: "beside", Scopes: write, Organisation: "zeta"})
+		require.NoError(t, err)
+		_, text, err := g.CreateToken(t.Context(), ann, NewToken{Name: "ci", Scopes: write, Organisation: "acme"})
+		require.NoError(t, err)
+		bot, err := g.ActorByToken(t.Context(), text)
+		require.NoError(t, err)
+		one := models.PageRequest{Limit: 1}
+		organisations, err := g.Organisations(t.Context(), bot, one)
+		require.NoError(t, err)
+		require.Len(t, organisations.Items, 1)
+		require.Equal(t, "acme", organisations.Items[0].Name)
+		require.Empty(t, organisations.Next, "a cursor names the row that it ends at")
+		tokens, err := g.Tokens(t.Context(), bot, one)
+		require.NoError(t, err)
+		require.Len(t, tokens.Items, 1)
+		require.Equal(t, "ci", tokens.Items[0].Name)
+		require.Empty(t, tokens.Next)
+	})
+}
+
 // clocked runs test on a gate whose time passes only while it waits.
 func clocked(t *testing.T, test func(t *testing.T, g *gate)) {
 	dir := t.TempDir()

@@ -35,12 +35,10 @@ func (p *Platform) Organisations(ctx context.Context, actor models.Actor, page m
 	if err != nil {
 		return models.Page[OrganisationView]{}, err
 	}
-	rows, err := p.Store.Organisations(ctx, store.OrganisationFilter{Member: &actor.UserID}, page)
+	rows, err := p.Store.Organisations(ctx, store.OrganisationFilter{ID: actor.OrganisationID, Member: &actor.UserID}, page)
 	views := models.Page[OrganisationView]{Next: rows.Next}
 	for _, row := range rows.Items {
-		if actor.OrganisationID == nil || *actor.OrganisationID == row.ID {
-			views.Items = append(views.Items, OrganisationView{row, roles[row.ID].Role})
-		}
+		views.Items = append(views.Items, OrganisationView{row, roles[row.ID].Role})
 	}
 	return views, err
 }

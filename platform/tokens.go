@@ -115,12 +115,12 @@ type TokenView struct {
 	Organisation string
 }
 
-// Tokens lists actor's API tokens.
+// Tokens lists actor's API tokens; to a token of one Organisation, those of it.
 func (p *Platform) Tokens(ctx context.Context, actor models.Actor, page models.PageRequest) (models.Page[TokenView], error) {
 	if err := permitTokens(actor, models.AccountRead); err != nil {
 		return models.Page[TokenView]{}, err
 	}
-	rows, err := p.Store.Tokens(ctx, actor.UserID, page)
+	rows, err := p.Store.Tokens(ctx, actor.UserID, actor.OrganisationID, page)
 	if err != nil {
 		return models.Page[TokenView]{}, err
 	}

@@ -9,8 +9,13 @@ import (
 )
 
 // Tokens returns a page of the User's API tokens, by default the newest first.
-func (s *Store) Tokens(ctx context.Context, user models.ID, ask models.PageRequest) (models.Page[models.Token], error) {
-	return page[models.Token](s.reader(ctx).Where("user_id = ?", user), ask, "tokens", "-created_at", "name")
+// With an Organisation it is of those that are limited to it.
+func (s *Store) Tokens(ctx context.Context, user models.ID, organisation *models.ID, ask models.PageRequest) (models.Page[models.Token], error) {
+	query := s.reader(ctx).Where("user_id = ?", user)
+	if organisation != nil {
+		query = query.Where("organisation_id = ?", *organisation)
+	}
+	return page[models.Token](query, ask, "tokens", "-created_at", "name")
 }
 
 // Token returns the Token with this id.

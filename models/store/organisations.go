@@ -38,6 +38,7 @@ func (s *Store) OrganisationByName(ctx context.Context, name string) (models.Org
 
 // OrganisationFilter narrows a list of Organisations.
 type OrganisationFilter struct {
+	ID        *models.ID // only this one
 	Member    *models.ID // only those that this User is a member of
 	Search    string
 	Suspended *bool
@@ -46,6 +47,9 @@ type OrganisationFilter struct {
 // Organisations returns a page of Organisations.
 func (s *Store) Organisations(ctx context.Context, filter OrganisationFilter, ask models.PageRequest) (models.Page[models.Organisation], error) {
 	query := containing(standing(s.reader(ctx)), filter.Search, "name", "title")
+	if filter.ID != nil {
+		query = query.Where("id = ?", *filter.ID)
+	}
 	if filter.Member != nil {
 		query = query.Where("id IN (?)", s.reader(ctx).Model(&models.Membership{}).Select("organisation_id").Where("user_id = ?", *filter.Member))
 	}
