@@ -87,7 +87,7 @@ func postUsage(ctx context.Context, tx *store.Store, wallet *models.Wallet, reco
 	})
 }
 
-// Settle looks at every wallet: it warns Organisations whose funds run low,
+// Settle looks at the wallets of who runs or owes something: it warns Organisations whose funds run low,
 // begins the grace of those that have none, suspends those whose grace is over,
 // and resumes those that have funds again.
 func (p *Platform) Settle(ctx context.Context, at time.Time) error {
@@ -95,7 +95,7 @@ func (p *Platform) Settle(ctx context.Context, at time.Time) error {
 	if err != nil || !options.Billing {
 		return err
 	}
-	wallets, err := p.Store.Wallets(ctx)
+	wallets, err := p.Store.UnsettledWallets(ctx)
 	if err != nil {
 		return err
 	}

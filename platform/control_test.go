@@ -325,7 +325,9 @@ func TestDeployAgain(t *testing.T) {
 // it builds stays what it was: a build.
 func TestWhoIsTakenOutDoesNotGoLive(t *testing.T) {
 	for name, takeOut := range map[string]func(*stage, models.Membership) error{
-		"removed": func(s *stage, member models.Membership) error { return s.Store.DeleteMembership(context.Background(), member) },
+		"removed": func(s *stage, member models.Membership) error {
+			return s.Store.DeleteMembership(context.Background(), member)
+		},
 		"viewer": func(s *stage, member models.Membership) error {
 			_, err := s.Store.UpdateMembership(context.Background(), member, func(row *models.Membership) error {
 				row.Role = models.RoleViewer

@@ -115,6 +115,15 @@ func (s *Store) Wallets(ctx context.Context) ([]models.Wallet, error) {
 	return all[models.Wallet](s.reader(ctx).Order("organisation_id"), "wallets")
 }
 
+// UnsettledWallets returns the wallets about which there may be something to
+// decide: of who runs something, owes something, was warned, or wants to be.
+func (s *Store) UnsettledWallets(ctx context.Context) ([]models.Wallet, error) {
+	running := s.reader(ctx).Model(&models.UsageInterval{}).Select("organisation_id").Where("ended_at IS NULL")
+	query := s.reader(ctx).Where("balance_micros < 0 OR grace_until IS NOT NULL OR low_balance_at IS NOT NULL OR "+
+		"spending_alert_micros > 0 OR organisation_id IN (?)", running)
+	return all[models.Wallet](query.Order("organisation_id"), "wallets")
+}
+
 // SaveWallet writes all of a wallet that the transaction has locked.
 func (s *Store) SaveWallet(ctx context.Context, wallet *models.Wallet) error {
 	return s.save(ctx, wallet, "wallet")
