@@ -25,15 +25,16 @@ func (p *Platform) CreateApp(ctx context.Context, actor models.Actor, wanted New
 	if err != nil {
 		return models.App{}, err
 	}
+	options, err := p.Options(ctx)
+	if err != nil {
+		return models.App{}, err
+	}
 	if err := p.Repositories.Create(ctx, app.ID); err != nil {
 		return models.App{}, fmt.Errorf("create repository: %w", err)
 	}
 	err = p.commit(ctx, actor, fact{kind: "app.create", detail: app.Name, app: &app}, func(tx *store.Store) error {
-		return tx.CreateApp(ctx, &app)
+		return addApp(ctx, tx, &app, options.MaxAppsPerOrganisation)
 	})
-	if models.IsCode(err, models.Conflict) {
-		err = models.Errorf(models.Conflict, "the app name %q is taken", app.Name).WithField("name").WithRemedy("choose another")
-	}
 	if err != nil {
 		if undo := p.Repositories.Remove(context.WithoutCancel(ctx), app.ID); undo != nil {
 			p.Log.Error("remove unused repository", "app", app.Name, "error", undo)
@@ -55,9 +56,6 @@ func (p *Platform) plannedApp(ctx context.Context, actor models.Actor, wanted Ne
 	if err := p.checkRegion(ctx, wanted.Region); err != nil {
 		return models.App{}, err
 	}
-	if err := p.checkAppCount(ctx, owner); err != nil {
-		return models.App{}, err
-	}
 	plan, err := p.choosePlan(ctx, wanted.Plan)
 	return models.App{
 		ID: models.NewID(), Name: wanted.Name, OrganisationID: owner.ID, CreatorID: actor.UserID, PlanID: plan, Region: wanted.Region,
@@ -65,15 +63,24 @@ func (p *Platform) plannedApp(ctx context.Context, actor models.Actor, wanted Ne
 	}, err
 }
 
-func (p *Platform) checkAppCount(ctx context.Context, owner models.Organisation) error {
-	options, err := p.Options(ctx)
+// addApp inserts the App, in a transaction, where its Organisation is still there
+// and has fewer than most.
+func addApp(ctx context.Context, tx *store.Store, app *models.App, most int) error {
+	owner, err := tx.LockOrganisation(ctx, app.OrganisationID)
 	if err != nil {
 		return err
 	}
-	apps, err := p.Store.CountApps(ctx, owner.ID)
-	if err == nil && apps >= int64(options.MaxAppsPerOrganisation) {
+	apps, err := tx.CountApps(ctx, owner.ID)
+	if err != nil {
+		return err
+	}
+	if apps >= int64(most) {
 		return models.Errorf(models.Conflict, "%s has %d apps, as many as it may", owner.Name, apps).
 			WithRemedy("destroy one, or ask an admin of the platform")
+	}
+	err = tx.CreateApp(ctx, app)
+	if models.IsCode(err, models.Conflict) {
+		return models.Errorf(models.Conflict, "the app name %q is taken", app.Name).WithField("name").WithRemedy("choose another")
 	}
 	return err
 }

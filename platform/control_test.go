@@ -299,6 +299,47 @@ func TestInvitations(t *testing.T) {
 	})
 }
 
+// meanwhile does something while a repository is made.
+type meanwhile struct {
+	*repositories
+	do func()
+}
+
+func (m *meanwhile) Create(context.Context, models.ID) error {
+	m.do()
+	return nil
+}
+
+// TestNoAppOutlivesItsOrganisation: an App that is made while its Organisation is
+// destroyed, or filled up, is not made.
+func TestNoAppOutlivesItsOrganisation(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, b *books, _ string) {
+		ctx := t.Context()
+		gone := b.organisation(t, "acme")
+		hook := &meanwhile{repositories: &repositories{}, do: func() {
+			require.NoError(t, b.DestroyOrganisation(ctx, b.admin, "acme", "acme"))
+		}}
+		b.Repositories = hook
+		_, err := b.CreateApp(ctx, b.admin, NewApp{Name: "shop", Organisation: "acme"})
+		require.True(t, models.IsCode(err, models.NotFound), "%v", err)
+		apps, err := b.Store.CountApps(ctx, gone.ID)
+		require.NoError(t, err)
+		require.Zero(t, apps)
+
+		b.organisation(t, "globex")
+		most := 1
+		_, err = b.ChangeOptions(ctx, b.admin, OptionsChange{MaxAppsPerOrganisation: &most})
+		require.NoError(t, err)
+		hook.do = func() {
+			hook.do = func() {}
+			_, err := b.CreateApp(ctx, b.admin, NewApp{Name: "first", Organisation: "globex"})
+			require.NoError(t, err)
+		}
+		_, err = b.CreateApp(ctx, b.admin, NewApp{Name: "second", Organisation: "globex"})
+		require.ErrorContains(t, err, "as many as it may")
+	})
+}
+
 // TestDeployAgain: what was pushed already is deployed without a push.
 func TestDeployAgain(t *testing.T) {
 	s := newStage(t)

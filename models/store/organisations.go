@@ -84,7 +84,7 @@ func (s *Store) UpdateOrganisation(ctx context.Context, id models.ID, change fun
 // and invitations. One that has Apps or databases is a Conflict.
 func (s *Store) DestroyOrganisation(ctx context.Context, id models.ID) error {
 	return s.Transact(ctx, func(tx *Store) error {
-		if err := tx.lockOrganisation(ctx, id); err != nil {
+		if _, err := tx.LockOrganisation(ctx, id); err != nil {
 			return err
 		}
 		for noun, table := range map[string]any{"apps": &models.App{}, "databases": &models.Database{}} {
@@ -153,7 +153,7 @@ func (s *Store) Memberships(ctx context.Context, organisation models.ID, ask mod
 // Conflict.
 func (s *Store) UpdateMembership(ctx context.Context, membership models.Membership, change func(*models.Membership) error) (models.Membership, error) {
 	err := s.Transact(ctx, func(tx *Store) error {
-		if err := tx.lockOrganisation(ctx, membership.OrganisationID); err != nil {
+		if _, err := tx.LockOrganisation(ctx, membership.OrganisationID); err != nil {
 			return err
 		}
 		var err error
@@ -168,7 +168,7 @@ func (s *Store) UpdateMembership(ctx context.Context, membership models.Membersh
 // DeleteMembership removes the membership. The last owner's is a Conflict.
 func (s *Store) DeleteMembership(ctx context.Context, membership models.Membership) error {
 	return s.Transact(ctx, func(tx *Store) error {
-		if err := tx.lockOrganisation(ctx, membership.OrganisationID); err != nil {
+		if _, err := tx.LockOrganisation(ctx, membership.OrganisationID); err != nil {
 			return err
 		}
 		if err := tx.writer(ctx).Delete(&models.Membership{}, "id = ?", membership.ID).Error; err != nil {
@@ -178,11 +178,10 @@ func (s *Store) DeleteMembership(ctx context.Context, membership models.Membersh
 	})
 }
 
-// lockOrganisation keeps other changes of the Organisation's members away until
-// the transaction ends.
-func (s *Store) lockOrganisation(ctx context.Context, id models.ID) error {
-	_, err := first[models.Organisation](forUpdate(s.writer(ctx)).Where("id = ?", id), "organisation")
-	return err
+// LockOrganisation returns the Organisation and keeps its end, and other changes
+// of its members and of how many Apps it has, away until the transaction ends.
+func (s *Store) LockOrganisation(ctx context.Context, id models.ID) (models.Organisation, error) {
+	return first[models.Organisation](forUpdate(standing(s.writer(ctx))).Where("id = ?", id), "organisation")
 }
 
 func (s *Store) needsOwner(ctx context.Context, organisation models.ID) error {
