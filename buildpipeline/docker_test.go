@@ -67,7 +67,20 @@ func (b *bench) build(ctx context.Context, files map[string]string) (Result, err
 	b.number++
 	return b.Build(ctx, Job{
 		App: b.models().Name, AppID: b.app, Number: b.number, Commit: "c0ffee", Files: commit(files), Log: b.log,
+		Runtimes: ownDockerfiles,
 	})
+}
+
+// ownDockerfiles lets apps bring a Dockerfile.
+var ownDockerfiles = []models.Runtime{{Type: dockerType, Version: "1", Active: true}}
+
+// TestDockerfilesCanBeSwitchedOff: without the admin's row, a Dockerfile is
+// refused with what to do instead.
+func TestDockerfilesCanBeSwitchedOff(t *testing.T) {
+	b := newBench(t)
+	_, err := b.Build(t.Context(), Job{App: "test", AppID: b.app, Number: 1, Files: commit(map[string]string{"Dockerfile": "FROM x"}), Log: b.log})
+	require.True(t, models.IsCode(err, models.Failed))
+	require.NotEmpty(t, models.AsError(err).Remedy)
 }
 
 // run returns what the image prints, by its own command or another.
@@ -152,7 +165,7 @@ func TestCancelReachesTheStep(t *testing.T) {
 	begun := &trigger{memory: b.log, on: "  begun", do: func() { cancel(cause) }}
 	files := commit(map[string]string{"Dockerfile": "FROM " + testBase + "\nRUN echo begun; sleep 600 # " + b.app.String() + "\n"})
 	started := time.Now()
-	_, err := b.Build(ctx, Job{App: "test", AppID: b.app, Number: 1, Files: files, Log: begun})
+	_, err := b.Build(ctx, Job{App: "test", AppID: b.app, Number: 1, Files: files, Log: begun, Runtimes: ownDockerfiles})
 	require.Equal(t, error(cause), err)
 	require.Less(t, time.Since(started), time.Minute)
 }
