@@ -17,6 +17,8 @@ import (
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/models/store"
 	"github.com/skypanel/sky/platform/billing"
+	"github.com/skypanel/sky/rollout"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -268,6 +270,41 @@ func TestFundsRunOut(t *testing.T) {
 	found, err := s.VerifyBilling(ctx, s.actor)
 	require.NoError(t, err)
 	require.Empty(t, found.Mismatches)
+}
+
+// TestNoIntervalOutlivesItsInstance: an Instance that is let go of while its agent
+// tells that it is healthy leaves no interval that nobody ends.
+func TestNoIntervalOutlivesItsInstance(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, b *books, _ string) {
+		ctx := t.Context()
+		b.organisation(t, "acme")
+		b.Repositories = &repositories{}
+		app, err := b.CreateApp(ctx, b.admin, NewApp{Name: "shop", Organisation: "acme"})
+		require.NoError(t, err)
+		node, err := b.EnsureNode(ctx, "local")
+		require.NoError(t, err)
+		release := models.Release{ID: models.NewID(), AppID: app.ID, Config: []byte("sealed"), CreatedAt: now()}
+		require.NoError(t, b.Store.CreateRelease(ctx, &release))
+		for range 100 {
+			instance := models.Instance{ID: models.NewID(), AppID: app.ID, ReleaseID: release.ID, NodeID: node.ID, Process: "web", CreatedAt: now()}
+			_, err := b.Apply(ctx, rollout.Change{App: app.ID, Add: []models.Instance{instance}})
+			require.NoError(t, err)
+			var race sync.WaitGroup
+			race.Go(func() {
+				b.Observed(ctx, node.ID, protocol.Observed{Instances: []protocol.InstanceStatus{{
+					ID: instance.ID.String(), AppID: app.ID.String(), State: string(models.InstanceHealthy), Since: now(),
+				}}})
+			})
+			race.Go(func() {
+				_, err := b.Apply(ctx, rollout.Change{App: app.ID, Remove: []models.Instance{instance}})
+				assert.NoError(t, err)
+			})
+			race.Wait()
+			open, err := b.Store.OpenInstances(ctx)
+			require.NoError(t, err)
+			require.Empty(t, open)
+		}
+	})
 }
 
 // TestNoTopUpLiftsAnAdminsSuspension: that funds run out meanwhile does not make

@@ -7,6 +7,7 @@ import (
 
 	"github.com/skypanel/sky/agent/protocol"
 	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
 )
 
 // meter knows which Instances have an open usage interval, so that an agent's
@@ -84,7 +85,8 @@ func (p *Platform) meterObserved(ctx context.Context, observed protocol.Observed
 }
 
 // beginUsage opens intervals at the price of the plan that each Instance started
-// with.
+// with. Who lets go of one meanwhile comes before, and it gets none, or after,
+// and ends it: an interval without an Instance would never end.
 func (p *Platform) beginUsage(ctx context.Context, began []protocol.InstanceStatus) error {
 	if len(began) == 0 {
 		return nil
@@ -94,26 +96,33 @@ func (p *Platform) beginUsage(ctx context.Context, began []protocol.InstanceStat
 		id, _ := models.ParseID(status.ID)
 		ids = append(ids, id)
 	}
-	instances, err := p.Store.InstancesByID(ctx, ids)
+	options, err := p.Options(ctx)
 	if err != nil {
 		return err
 	}
-	prices, err := p.prices(ctx, instances)
-	if err != nil {
-		return err
-	}
-	var intervals []models.UsageInterval
-	for i, status := range began {
-		if instance, wanted := instances[ids[i]]; wanted { // else it was let go of meanwhile
-			started := within(status.Since, instance.CreatedAt, now())
-			intervals = append(intervals, prices.interval(instance, started))
+	var open []models.ID
+	err = p.Store.Transact(ctx, func(tx *store.Store) error {
+		instances, err := tx.LockInstances(ctx, ids)
+		if err != nil {
+			return err
 		}
+		prices, err := pricesOf(ctx, tx, instances, options.Billing)
+		if err != nil {
+			return err
+		}
+		var intervals []models.UsageInterval
+		for i, status := range began {
+			if instance, wanted := instances[ids[i]]; wanted {
+				intervals = append(intervals, prices.interval(instance, within(status.Since, instance.CreatedAt, now())))
+				open = append(open, instance.ID)
+			}
+		}
+		return tx.OpenUsage(ctx, intervals)
+	})
+	if err == nil {
+		p.meter.set(open, true)
 	}
-	if err := p.Store.OpenUsage(ctx, intervals); err != nil {
-		return err
-	}
-	p.meter.set(ids, true)
-	return nil
+	return err
 }
 
 // prices are the Apps and Plans that usage is priced by.
@@ -123,7 +132,7 @@ type prices struct {
 	billing bool
 }
 
-func (p *Platform) prices(ctx context.Context, instances map[models.ID]models.Instance) (prices, error) {
+func pricesOf(ctx context.Context, tx *store.Store, instances map[models.ID]models.Instance, billed bool) (prices, error) {
 	var apps, plans []models.ID
 	for _, instance := range instances {
 		apps = append(apps, instance.AppID)
@@ -131,15 +140,11 @@ func (p *Platform) prices(ctx context.Context, instances map[models.ID]models.In
 			plans = append(plans, *instance.PlanID)
 		}
 	}
-	options, err := p.Options(ctx)
-	if err != nil {
+	found, err := prices{billing: billed}, error(nil)
+	if found.apps, err = tx.AppsByID(ctx, apps); err != nil {
 		return prices{}, err
 	}
-	found := prices{billing: options.Billing}
-	if found.apps, err = p.Store.AppsByID(ctx, apps); err != nil {
-		return prices{}, err
-	}
-	found.plans, err = p.Store.PlansByID(ctx, plans)
+	found.plans, err = tx.PlansByID(ctx, plans)
 	return found, err
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/skypanel/sky/models"
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 )
 
 // CreateNode inserts node; a taken name is a Conflict.
@@ -146,9 +147,12 @@ func (s *Store) InstancesOf(ctx context.Context, apps []models.ID) ([]models.Ins
 	return all[models.Instance](s.reader(ctx).Where("app_id IN ?", apps).Order("id"), "instances")
 }
 
-// InstancesByID returns the Instances with these ids that are still wanted.
-func (s *Store) InstancesByID(ctx context.Context, ids []models.ID) (map[models.ID]models.Instance, error) {
-	rows, err := all[models.Instance](s.reader(ctx).Where("id IN ?", ids), "instances")
+// LockInstances returns the Instances with these ids that are still wanted, and
+// keeps others from letting go of them until the transaction ends. Those that
+// somebody is letting go of now are left out.
+func (s *Store) LockInstances(ctx context.Context, ids []models.ID) (map[models.ID]models.Instance, error) {
+	free := clause.Locking{Strength: "UPDATE", Options: "SKIP LOCKED"}
+	rows, err := all[models.Instance](s.writer(ctx).Clauses(free).Where("id IN ?", ids), "instances")
 	return byID(rows, func(row models.Instance) models.ID { return row.ID }), err
 }
 
