@@ -307,6 +307,48 @@ func TestNoIntervalOutlivesItsInstance(t *testing.T) {
 	})
 }
 
+// TestWhatIsStoppedWhileSuspendedStaysStopped: and what is refused meanwhile
+// leaves no Release behind.
+func TestWhatIsStoppedWhileSuspendedStaysStopped(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	for digit := 1; digit <= 2; digit++ {
+		_, err := s.push(t, digit)
+		require.NoError(t, err)
+	}
+	fresh, err := s.CreateApp(ctx, s.actor, NewApp{Name: "fresh"})
+	require.NoError(t, err)
+	_, err = s.Store.UpdateApp(ctx, fresh.ID, func(app *models.App) error {
+		app.Suspended = true // its first push was on its way when the organisation was suspended
+		return nil
+	})
+	require.NoError(t, err)
+	_, err = s.SuspendOrganisation(ctx, s.actor, "admin", true, "")
+	require.NoError(t, err)
+	require.NoError(t, s.enforceSuspensions(ctx))
+	_, err = s.Rollback(ctx, s.actor, s.live(t), 0, silent{})
+	require.ErrorContains(t, err, "is suspended")
+	_, err = s.Promote(ctx, s.actor, Promotion{From: s.live(t), To: fresh}, silent{})
+	require.ErrorContains(t, err, "is suspended")
+	unfinished, err := s.Store.UnfinishedDeployments(ctx)
+	require.NoError(t, err)
+	require.Empty(t, unfinished)
+
+	require.NoError(t, s.StopApp(ctx, s.actor, s.live(t), silent{}))
+	_, err = s.SuspendOrganisation(ctx, s.actor, "admin", false, "")
+	require.NoError(t, err)
+	require.NoError(t, s.enforceSuspensions(ctx))
+	require.True(t, s.live(t).Stopped)
+	require.False(t, s.live(t).Suspended)
+	instances, err := s.Store.Instances(ctx, s.app.ID)
+	require.NoError(t, err)
+	require.Empty(t, instances)
+	fresh, err = s.Store.App(ctx, fresh.ID)
+	require.NoError(t, err)
+	require.False(t, fresh.Suspended)
+	require.False(t, fresh.Stopped)
+}
+
 // TestNoTopUpLiftsAnAdminsSuspension: that funds run out meanwhile does not make
 // it one of those that a top-up lifts.
 func TestNoTopUpLiftsAnAdminsSuspension(t *testing.T) {

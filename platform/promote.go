@@ -31,6 +31,9 @@ func (p *Platform) Promote(ctx context.Context, actor models.Actor, promotion Pr
 	}
 	var release models.Release
 	err = p.inLane(ctx, promotion.To, func(ctx context.Context, to models.App) error {
+		if err := p.checkRuns(ctx, to); err != nil {
+			return err
+		}
 		release = models.Release{
 			AppID: to.ID, Commit: "", Processes: source.Processes, Port: source.Port, ActorID: actor.UserID,
 			Description: "Promote " + promotion.From.Name + " " + source.Name() + " " + short(source.Commit),

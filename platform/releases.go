@@ -149,6 +149,9 @@ func (p *Platform) rollback(ctx context.Context, actor models.Actor, id models.I
 	if err != nil {
 		return models.Release{}, err
 	}
+	if err := p.checkRuns(ctx, app); err != nil {
+		return models.Release{}, err
+	}
 	old, err := p.rollbackTarget(ctx, app, number)
 	if err != nil {
 		return models.Release{}, err

@@ -74,22 +74,31 @@ func (p *Platform) suspendApp(ctx context.Context, app models.App) error {
 }
 
 // resumeApp runs the App again; that it does lifts its suspension, in the same
-// transaction. One that no longer comes up is left stopped: it would fail again.
+// transaction. One that its people stopped meanwhile stays stopped, and one that
+// no longer comes up is left so: it would fail again.
 func (p *Platform) resumeApp(ctx context.Context, app models.App) error {
 	return p.inLane(ctx, app, func(ctx context.Context, app models.App) error {
 		if !app.Suspended { // another was quicker
 			return nil
 		}
+		if app.Stopped || app.LiveReleaseID == nil {
+			return p.lift(ctx, app, app.Stopped)
+		}
 		err := p.runAgain(ctx, app)
 		if err == nil || p.stopping(err) {
 			return err
 		}
-		_, stopped := p.Store.UpdateApp(ctx, app.ID, func(app *models.App) error {
-			app.Suspended, app.Stopped = false, true
-			return nil
-		})
-		return errors.Join(err, stopped)
+		return errors.Join(err, p.lift(ctx, app, true))
 	})
+}
+
+// lift ends the suspension of an App that runs nothing.
+func (p *Platform) lift(ctx context.Context, app models.App, stopped bool) error {
+	_, err := p.Store.UpdateApp(ctx, app.ID, func(app *models.App) error {
+		app.Suspended, app.Stopped = false, stopped
+		return nil
+	})
+	return err
 }
 
 func (p *Platform) runAgain(ctx context.Context, app models.App) error {
