@@ -101,7 +101,7 @@ func (empty) Generation(models.ID) uint64 { return 0 }
 func (empty) Online(models.ID) bool       { return false }
 func (empty) Trouble(models.ID) string    { return "" }
 
-// site is the API over HTTP, on a real Platform with SQLite.
+// site is the API over HTTP, on a real Platform.
 type site struct {
 	*httptest.Server
 	platform *platform.Platform
@@ -112,7 +112,15 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	return newSiteOn(t, sqlite)
+	return newSiteOn(t, database)
+}
+
+// database is the engine that this run of the suite is for.
+func database(t *testing.T) (*store.Store, error) {
+	if testenv.OnPostgres() {
+		return postgres(t)
+	}
+	return sqlite(t)
 }
 
 func sqlite(t *testing.T) (*store.Store, error) {
@@ -138,7 +146,7 @@ func newSiteOn(t *testing.T, open func(*testing.T) (*store.Store, error)) *site 
 // newParts is a site without its HTTP server, and what that would serve.
 func newParts(t *testing.T) (*site, http.Handler) {
 	t.Helper()
-	database, err := sqlite(t)
+	database, err := database(t)
 	require.NoError(t, err)
 	return newPartsOn(t, database)
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/skypanel/sky/agent/protocol"
 	"github.com/skypanel/sky/buildpacks"
 	"github.com/skypanel/sky/buildpipeline"
+	"github.com/skypanel/sky/internal/testenv"
 	"github.com/skypanel/sky/models"
-	"github.com/skypanel/sky/models/store"
 	"github.com/skypanel/sky/platform/logs"
 	"github.com/skypanel/sky/rollout"
 	"github.com/stretchr/testify/require"
@@ -165,7 +165,7 @@ func (v view) Generation(models.ID) uint64 { return v.inForce }
 func (v view) Online(models.ID) bool       { return true }
 func (v view) Trouble(models.ID) string    { return "" }
 
-// stage is a Platform on SQLite, with an admin, one App and one node.
+// stage is a Platform with an admin, one App and one node.
 type stage struct {
 	*Platform
 	repos *repositories
@@ -174,6 +174,7 @@ type stage struct {
 	actor models.Actor
 	app   models.App
 	dir   string
+	db    string // its file or URL
 	dns   records
 }
 
@@ -191,6 +192,10 @@ func newStage(t *testing.T) *stage {
 	t.Helper()
 	s := &stage{dir: t.TempDir(), repos: &repositories{refs: map[string]string{}}, build: &builder{}, dns: records{}}
 	s.nodes = &nodes{changed: make(chan struct{}), observed: map[models.ID]protocol.InstanceStatus{}}
+	s.db = filepath.Join(s.dir, "sky.db")
+	if testenv.OnPostgres() {
+		s.db = testenv.Postgres(t)
+	}
 	s.open(t)
 	tokens := filepath.Join(s.dir, "admin-token")
 	_, err := s.Seed(t.Context())
@@ -210,7 +215,7 @@ func newStage(t *testing.T) *stage {
 // open starts a Platform on what the stage's directory holds.
 func (s *stage) open(t *testing.T) {
 	t.Helper()
-	database, err := store.OpenSQLite(t.Context(), filepath.Join(s.dir, "sky.db"))
+	database, err := openBooks(t.Context(), s.db)
 	require.NoError(t, err)
 	hub, err := logs.Open(filepath.Join(s.dir, "logs"))
 	require.NoError(t, err)

@@ -3,6 +3,7 @@ package testenv
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,14 +11,78 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 )
 
-// Postgres starts a PostgreSQL of the test's own on a Unix socket and returns
-// its URL. Without the server's programs the test is skipped, or fails where
-// SKY_TEST_POSTGRES_BIN is "required".
+// cluster is a PostgreSQL server on a Unix socket.
+type cluster struct {
+	bin, dir, data string
+	as             *syscall.Credential
+}
+
+// shared is the server that the tests of a package share; Main ends it.
+var shared struct {
+	sync.Mutex
+	runs    bool
+	server  *cluster
+	counted int
+}
+
+// Main runs a package's tests, which then share one PostgreSQL server, each with
+// a database of its own. It exits.
+func Main(m *testing.M) {
+	shared.runs = true
+	code := m.Run()
+	if shared.server != nil {
+		if err := shared.server.stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = max(code, 1)
+		}
+	}
+	os.Exit(code)
+}
+
+// OnPostgres reports whether tests that need only one database are to use
+// PostgreSQL: the suite runs once on each engine.
+func OnPostgres() bool { return os.Getenv("SKY_TEST_DATABASE") == "postgres" }
+
+// Postgres returns the URL of an empty database of the test's own, which is
+// removed after it. Without the server's programs the test is skipped, or fails
+// where SKY_TEST_POSTGRES_BIN is "required".
 func Postgres(t testing.TB) string {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if !shared.runs {
+		server := startCluster(t)
+		t.Cleanup(func() {
+			if err := server.stop(); err != nil {
+				t.Error(err)
+			}
+		})
+		return server.url("postgres")
+	}
+	if shared.server == nil {
+		shared.server = startCluster(t)
+	}
+	server := shared.server
+	shared.counted++
+	name := fmt.Sprintf("test%d", shared.counted)
+	must(t, server.run("createdb", "-h", server.dir, "-U", "sky", name))
+	t.Cleanup(func() { must(t, server.run("dropdb", "-h", server.dir, "-U", "sky", "--force", name)) })
+	return server.url(name)
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func startCluster(t testing.TB) *cluster {
 	t.Helper()
 	bin := postgresBin()
 	if bin == "" {
@@ -27,17 +92,20 @@ func Postgres(t testing.TB) string {
 		t.Skip("PostgreSQL's server is not installed")
 	}
 	dir, err := os.MkdirTemp("", "sky-pg-") // short: a socket's path has 107 bytes at most
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	as := unprivileged(t, dir)
-	data := filepath.Join(dir, "data")
-	runAs(t, as, filepath.Join(bin, "initdb"), "-D", data, "-U", "sky", "-A", "trust", "--no-sync", "-E", "UTF8")
+	must(t, err)
+	server := &cluster{bin: bin, dir: dir, data: filepath.Join(dir, "data"), as: unprivileged(t, dir)}
+	must(t, server.run("initdb", "-D", server.data, "-U", "sky", "-A", "trust", "--no-sync", "-E", "UTF8"))
 	options := fmt.Sprintf("-c listen_addresses='' -c unix_socket_directories=%s -c fsync=off", dir)
-	runAs(t, as, filepath.Join(bin, "pg_ctl"), "-D", data, "-w", "-l", filepath.Join(dir, "log"), "-o", options, "start")
-	t.Cleanup(func() { runAs(t, as, filepath.Join(bin, "pg_ctl"), "-D", data, "-m", "immediate", "stop") })
-	return fmt.Sprintf("host=%s user=sky dbname=postgres", dir)
+	must(t, server.run("pg_ctl", "-D", server.data, "-w", "-l", filepath.Join(dir, "log"), "-o", options, "start"))
+	return server
+}
+
+func (c *cluster) url(database string) string {
+	return fmt.Sprintf("host=%s user=sky dbname=%s", c.dir, database)
+}
+
+func (c *cluster) stop() error {
+	return errors.Join(c.run("pg_ctl", "-D", c.data, "-m", "immediate", "stop"), os.RemoveAll(c.dir))
 }
 
 // postgresBin finds the newest server's programs, where Debian puts them.
@@ -68,20 +136,22 @@ func unprivileged(t testing.TB, dir string) *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
 
-func runAs(t testing.TB, as *syscall.Credential, program string, args ...string) {
-	t.Helper()
-	command := exec.CommandContext(context.Background(), program, args...)
+// run runs one of the server's programs as the server's user.
+func (c *cluster) run(program string, args ...string) error {
+	command := exec.CommandContext(context.Background(), filepath.Join(c.bin, program), args...)
 	command.Dir = "/"
-	command.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	command.SysProcAttr = &syscall.SysProcAttr{Credential: c.as}
 	// A file, not a pipe: the server inherits it and would hold a pipe open.
 	output, err := os.CreateTemp("", "sky-pg-out-")
 	if err != nil {
-		t.Fatal(err)
+		return fmt.Errorf("%s: %w", program, err)
 	}
 	defer func() { _ = os.Remove(output.Name()) }()
+	defer func() { _ = output.Close() }()
 	command.Stdout, command.Stderr = output, output
 	if err := command.Run(); err != nil {
 		text, _ := os.ReadFile(output.Name())
-		t.Fatalf("%s: %v\n%s", filepath.Base(program), err, bytes.TrimSpace(text))
+		return fmt.Errorf("%s: %w: %s", program, err, bytes.TrimSpace(text))
 	}
+	return nil
 }

@@ -1,0 +1,9 @@
+package platform
+
+import (
+	"testing"
+
+	"github.com/skypanel/sky/internal/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
