@@ -3,6 +3,7 @@ package platform
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -192,7 +193,7 @@ func (s AppSettings) apply(app *models.App) error {
 		app.DeployBranch = *s.DeployBranch
 	}
 	if s.HealthPath != nil {
-		if *s.HealthPath != "" && (!strings.HasPrefix(*s.HealthPath, "/") || strings.ContainsAny(*s.HealthPath, " \r\n")) {
+		if !isHealthPath(*s.HealthPath) {
 			return models.Errorf(models.Invalid, "%q is not a path", *s.HealthPath).WithField("health_path").
 				WithRemedy("begin it with a slash, such as /healthz; an empty one probes the port")
 		}
@@ -211,6 +212,13 @@ func (s AppSettings) apply(app *models.App) error {
 		app.RootUser = *s.RootUser
 	}
 	return nil
+}
+
+// isHealthPath reports whether an agent can ask for the path; an empty one asks
+// for nothing.
+func isHealthPath(path string) bool {
+	_, err := url.ParseRequestURI(path)
+	return path == "" || (err == nil && strings.HasPrefix(path, "/") && !strings.Contains(path, " "))
 }
 
 // DestroyApp stops the App and removes all that is its own: instances, images,

@@ -299,6 +299,17 @@ func TestInvitations(t *testing.T) {
 	})
 }
 
+// TestAHealthPathCanBeAskedFor: one that no agent can ask for is refused where it
+// is set, not when the app starts.
+func TestAHealthPathCanBeAskedFor(t *testing.T) {
+	for path, fine := range map[string]bool{
+		"": true, "/": true, "/healthz?deep=1": true, "/a%20b": true, "/ü": true,
+		"healthz": false, "/%zz": false, "/a b": false, "/a\tb": false, "/\x7f": false, "http://elsewhere/": false,
+	} {
+		require.Equal(t, fine, isHealthPath(path), path)
+	}
+}
+
 // meanwhile does something while a repository is made.
 type meanwhile struct {
 	*repositories
