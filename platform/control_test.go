@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/skypanel/sky/agent/protocol"
 	"github.com/skypanel/sky/buildpipeline"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/models/store"
@@ -297,6 +298,28 @@ func TestInvitations(t *testing.T) {
 			require.NotContains(t, event.Detail, "correct horse")
 		}
 	})
+}
+
+// TestAPlanThatNothingStartsOnIsNotTaken: the App runs on, with the plan that it
+// had, and may try again.
+func TestAPlanThatNothingStartsOnIsNotTaken(t *testing.T) {
+	s := newStage(t)
+	_, err := s.push(t, 1)
+	require.NoError(t, err)
+	before := s.live(t)
+	s.nodes.become = func(instance protocol.Instance) protocol.InstanceStatus {
+		if instance.Limits.NanoCPUs > 1_000_000_000 {
+			return protocol.InstanceStatus{State: string(models.InstanceFailed), Reason: "as there are only 1 CPUs available"}
+		}
+		return protocol.InstanceStatus{State: string(models.InstanceHealthy)}
+	}
+	for range 2 {
+		err = s.ChangeAppPlan(t.Context(), s.actor, before, "enterprise", silent{})
+		require.ErrorContains(t, err, "only 1 CPUs")
+		require.Equal(t, before.PlanID, s.live(t).PlanID)
+	}
+	require.NoError(t, s.Restart(t.Context(), s.actor, before, silent{}))
+	require.NoError(t, s.ChangeAppPlan(t.Context(), s.actor, before, "starter", silent{}))
 }
 
 // TestAHealthPathCanBeAskedFor: one that no agent can ask for is refused where it

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/skypanel/sky/internal/narrative"
@@ -288,7 +289,8 @@ func (p *Platform) DeletePlan(ctx context.Context, actor models.Actor, name stri
 
 // ChangeAppPlan moves an App to another plan, at once: fresh Instances with the
 // new plan's limits and price replace the running ones, without losing a
-// request. A plan that is too small for what the App runs is refused.
+// request. A plan that is too small for what the App runs is refused; with one that
+// nothing starts on, the App keeps its own.
 func (p *Platform) ChangeAppPlan(ctx context.Context, actor models.Actor, app models.App, name string, log rollout.Log) error {
 	id, err := p.choosePlan(ctx, name)
 	if err != nil || id == nil {
@@ -305,15 +307,8 @@ func (p *Platform) ChangeAppPlan(ctx context.Context, actor models.Actor, app mo
 		if err := p.fitsPlan(ctx, app, plan); err != nil {
 			return err
 		}
-		what := fact{kind: "app.plan", detail: plan.Name, app: &app}
-		err := p.commit(ctx, actor, what, func(tx *store.Store) error {
-			var err error
-			app, err = tx.UpdateApp(ctx, app.ID, func(row *models.App) error {
-				row.PlanID = &plan.ID
-				return nil
-			})
-			return err
-		})
+		former := app.PlanID
+		app, err := p.putPlan(ctx, actor, app, &plan.ID, plan.Name)
 		if err != nil || app.LiveReleaseID == nil || app.Stopped || app.Suspended {
 			return err
 		}
@@ -321,8 +316,26 @@ func (p *Platform) ChangeAppPlan(ctx context.Context, actor models.Actor, app mo
 		if err != nil {
 			return err
 		}
-		return p.roll(ctx, rollout.Want{App: app, Release: release, Formation: formation(app, release), Fresh: true}, log)
+		err = p.roll(ctx, rollout.Want{App: app, Release: release, Formation: formation(app, release), Fresh: true}, log)
+		if err == nil || p.stopping(err) {
+			return err
+		}
+		_, back := p.putPlan(context.WithoutCancel(ctx), models.Actor{Name: "sky"}, app, former, "back: nothing started on "+plan.Name)
+		return errors.Join(err, back)
 	})
+}
+
+// putPlan gives the App a plan, with its audit fact.
+func (p *Platform) putPlan(ctx context.Context, actor models.Actor, app models.App, plan *models.ID, detail string) (models.App, error) {
+	err := p.commit(ctx, actor, fact{kind: "app.plan", detail: detail, app: &app}, func(tx *store.Store) error {
+		var err error
+		app, err = tx.UpdateApp(ctx, app.ID, func(row *models.App) error {
+			row.PlanID = plan
+			return nil
+		})
+		return err
+	})
+	return app, err
 }
 
 // fitsPlan refuses a plan that does not allow what the App runs.
