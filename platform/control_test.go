@@ -333,6 +333,39 @@ func TestAHealthPathCanBeAskedFor(t *testing.T) {
 	}
 }
 
+// TestInvitationsOfWhoIsTakenOutAreVoid: a way back in that somebody left is shut
+// with their role.
+func TestInvitationsOfWhoIsTakenOutAreVoid(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, b *books, _ string) {
+		ctx := t.Context()
+		acme := b.organisation(t, "acme")
+		for name, takeOut := range map[string]func(models.Membership) error{
+			"removed": func(member models.Membership) error { return b.RemoveMember(ctx, b.admin, "acme", "removed") },
+			"lowered": func(member models.Membership) error {
+				_, err := b.ChangeMember(ctx, b.admin, "acme", "lowered", models.RoleDeveloper)
+				return err
+			},
+			"disabled": func(member models.Membership) error {
+				yes := true
+				_, err := b.ChangeUser(ctx, b.admin, "disabled", "", UserChange{Disabled: &yes})
+				return err
+			},
+			"stays": func(models.Membership) error { return nil },
+		} {
+			user := models.User{ID: models.NewID(), Name: name}
+			require.NoError(t, b.Store.CreateUser(ctx, &user))
+			member := models.Membership{ID: models.NewID(), OrganisationID: acme.ID, UserID: user.ID, Role: models.RoleAdmin}
+			require.NoError(t, b.Store.CreateMembership(ctx, &member))
+			inviter := models.Actor{UserID: user.ID, Name: name, Scopes: models.AllScopes()}
+			_, token, err := b.Invite(ctx, inviter, "acme", name+"@example.com", models.RoleAdmin)
+			require.NoError(t, err)
+			require.NoError(t, takeOut(member))
+			_, err = b.SignUp(ctx, NewMember{Token: token, Name: name + "-again", Password: "correct horse battery"})
+			require.Equal(t, name == "stays", err == nil, "%s: %v", name, err)
+		}
+	})
+}
+
 // meanwhile does something while a repository is made.
 type meanwhile struct {
 	*repositories

@@ -105,6 +105,9 @@ func join(ctx context.Context, tx *store.Store, invitation models.Invitation, us
 	if models.IsCode(err, models.NotFound) {
 		return errInvitation
 	}
+	if err == nil {
+		err = stillInvites(ctx, tx, invitation)
+	}
 	if err != nil {
 		return err
 	}
@@ -114,6 +117,23 @@ func join(ctx context.Context, tx *store.Store, invitation models.Invitation, us
 	return tx.CreateMembership(ctx, &models.Membership{
 		ID: models.NewID(), OrganisationID: invitation.OrganisationID, UserID: user, Role: invitation.Role, CreatedAt: now(),
 	})
+}
+
+// stillInvites refuses the invitation of somebody who could not make it now: who
+// was taken out must not have left a way back in.
+func stillInvites(ctx context.Context, tx *store.Store, invitation models.Invitation) error {
+	inviter, err := tx.User(ctx, invitation.InviterID)
+	if err != nil || (inviter.Admin && !inviter.Disabled) {
+		return err
+	}
+	member, err := tx.Membership(ctx, invitation.OrganisationID, inviter.ID)
+	if err != nil && !models.IsCode(err, models.NotFound) {
+		return err
+	}
+	if err != nil || inviter.Disabled || !member.Role.May(models.MemberManage) || invitation.Role.Above(member.Role) {
+		return errInvitation
+	}
+	return nil
 }
 
 // NewMember is somebody without an account who was invited.
