@@ -366,6 +366,30 @@ func TestInvitationsOfWhoIsTakenOutAreVoid(t *testing.T) {
 	})
 }
 
+// TestAPlanThatIsDeletedMeanwhile: whoever comes second is told so; nothing is a
+// fault of Sky's.
+func TestAPlanThatIsDeletedMeanwhile(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, b *books, _ string) {
+		ctx := t.Context()
+		b.organisation(t, "acme")
+		b.Repositories = &repositories{}
+		for i := range 20 {
+			name := fmt.Sprintf("race-%d", i)
+			_, err := b.CreatePlan(ctx, b.admin, PlanChange{Name: &name})
+			require.NoError(t, err)
+			var race sync.WaitGroup
+			var created, deleted error
+			race.Go(func() { _, created = b.CreateApp(ctx, b.admin, NewApp{Name: name, Organisation: "acme", Plan: name}) })
+			race.Go(func() { deleted = b.DeletePlan(ctx, b.admin, name) })
+			race.Wait()
+			require.NotEqual(t, created == nil, deleted == nil, "%v, %v", created, deleted)
+			for _, err := range []error{created, deleted} {
+				require.False(t, models.IsCode(err, models.Internal), "%v", err)
+			}
+		}
+	})
+}
+
 // meanwhile does something while a repository is made.
 type meanwhile struct {
 	*repositories

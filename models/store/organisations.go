@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/skypanel/sky/models"
@@ -223,8 +224,12 @@ func (s *Store) DeleteInvitation(ctx context.Context, organisation, id models.ID
 	return gone(result, "invitation")
 }
 
-// gone turns the outcome of a delete into an error: nothing deleted is NotFound.
+// gone turns the outcome of a delete into an error: nothing deleted is NotFound,
+// and what somebody began to use meanwhile is a Conflict.
 func gone(result *gorm.DB, what string) error {
+	if errors.Is(result.Error, gorm.ErrForeignKeyViolated) {
+		return models.Errorf(models.Conflict, "the %s is in use", what)
+	}
 	if result.Error != nil {
 		return fmt.Errorf("delete %s: %w", what, result.Error)
 	}

@@ -118,11 +118,15 @@ func all[T any](query *gorm.DB, what string) ([]T, error) {
 	return rows, nil
 }
 
-// create inserts row; a duplicate is a Conflict that names what exists.
+// create inserts row; a duplicate is a Conflict that names what exists, and a row
+// that refers to one that somebody removed meanwhile is NotFound.
 func (s *Store) create(ctx context.Context, row any, what string) error {
 	err := s.writer(ctx).Create(row).Error
 	if errors.Is(err, gorm.ErrDuplicatedKey) {
 		return models.Errorf(models.Conflict, "%s exists already", what)
+	}
+	if errors.Is(err, gorm.ErrForeignKeyViolated) {
+		return models.Errorf(models.NotFound, "%s refers to what was removed meanwhile", what).WithRemedy("try again")
 	}
 	if err != nil {
 		return fmt.Errorf("create %s: %w", what, err)
