@@ -23,10 +23,10 @@ func cmdForget(ts *testscript.TestScript, neg bool, args []string) {
 	docker, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	ts.Check(err)
 	defer func() { _ = docker.Close() }()
-	for _, node := range nodesOf(s.data()) {
+	for _, node := range s.nodes() {
 		ts.Check(testenv.RemoveNode(context.Background(), docker, node))
 	}
-	for _, app := range appsOf(s.data()) {
+	for _, app := range s.apps() {
 		ts.Check(testenv.RemoveAppImages(context.Background(), docker, app))
 	}
 }

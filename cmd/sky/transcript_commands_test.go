@@ -41,38 +41,41 @@ func scanFor(output io.Reader, text string) bool {
 	return false
 }
 
-// nodesOf lists the nodes in a data directory's database.
-func nodesOf(dataDir string) []string {
-	s, err := store.OpenSQLite(context.Background(), filepath.Join(dataDir, "sky.db"))
+// open opens the scene's database beside the Sky that uses it; nil when there is
+// none yet.
+func (s *scene) open() *store.Store {
+	ctx, path := context.Background(), filepath.Join(s.data(), "sky.db")
+	open := func() (*store.Store, error) { return store.OpenSQLite(ctx, path) }
+	if s.database != "" {
+		open = func() (*store.Store, error) { return store.OpenPostgres(ctx, s.database) }
+	}
+	opened, err := open()
 	if err != nil {
 		return nil
 	}
-	defer func() { _ = s.Close() }()
-	nodes, err := s.Nodes(context.Background())
-	if err != nil {
-		return nil
-	}
-	var ids []string
-	for _, node := range nodes {
-		ids = append(ids, node.ID.String())
+	return opened
+}
+
+// nodes lists the ids of the nodes in the scene's database.
+func (s *scene) nodes() (ids []string) {
+	if database := s.open(); database != nil {
+		defer func() { _ = database.Close() }()
+		nodes, _ := database.Nodes(context.Background())
+		for _, node := range nodes {
+			ids = append(ids, node.ID.String())
+		}
 	}
 	return ids
 }
 
-// appsOf lists the apps in a data directory's database.
-func appsOf(dataDir string) []string {
-	s, err := store.OpenSQLite(context.Background(), filepath.Join(dataDir, "sky.db"))
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = s.Close() }()
-	apps, err := s.AllApps(context.Background())
-	if err != nil {
-		return nil
-	}
-	var ids []string
-	for _, app := range apps {
-		ids = append(ids, app.ID.String())
+// apps lists the ids of the apps in the scene's database.
+func (s *scene) apps() (ids []string) {
+	if database := s.open(); database != nil {
+		defer func() { _ = database.Close() }()
+		apps, _ := database.AllApps(context.Background())
+		for _, app := range apps {
+			ids = append(ids, app.ID.String())
+		}
 	}
 	return ids
 }
@@ -81,7 +84,7 @@ func appsOf(dataDir string) []string {
 // adds the transcript's key.
 func cmdUp(ts *testscript.TestScript, neg bool, args []string) {
 	s := sceneOf(ts)
-	_, err := os.Stat(filepath.Join(s.data(), "sky.db"))
+	_, err := os.Stat(filepath.Join(s.data(), "admin-token"))
 	s.start(ts, args...)
 	if errors.Is(err, os.ErrNotExist) {
 		ts.Check(ts.Exec("sky", "keys", "add", filepath.Join(s.dir, "id_ed25519.pub")))
@@ -250,7 +253,7 @@ func cmdContainers(ts *testscript.TestScript, neg bool, args []string) {
 	for {
 		count := 0
 		var names []string
-		for _, node := range nodesOf(s.data()) {
+		for _, node := range s.nodes() {
 			found, err := testenv.Leftovers(context.Background(), docker, node)
 			ts.Check(err)
 			for _, name := range found {

@@ -56,6 +56,8 @@ type scene struct {
 	http string
 	ssh  string
 	web  string
+	// database is the URL of its PostgreSQL; empty is SQLite.
+	database string
 
 	newEngine func() *testenv.Engine
 	engine    *testenv.Engine
@@ -74,6 +76,10 @@ func (s *scene) data() string { return filepath.Join(s.dir, "data") }
 func (s *scene) setup(t *testing.T) error {
 	s.http, s.ssh, s.web = testenv.FreeAddr(t), testenv.FreeAddr(t), testenv.FreeAddr(t)
 	s.pushes = map[string]*push{}
+	if testenv.OnPostgres() {
+		s.database = testenv.Postgres(t)
+		s.env.Setenv("DATABASE_URL", s.database)
+	}
 	key := filepath.Join(s.dir, "id_ed25519")
 	if output, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "me@test", "-f", key).CombinedOutput(); err != nil {
 		return fmt.Errorf("ssh-keygen: %w: %s", err, output)
@@ -115,7 +121,7 @@ func (s *scene) start(ts *testscript.TestScript, flags ...string) {
 	program, err := exec.LookPath("sky")
 	ts.Check(err)
 	s.server = exec.Command(program, args...)
-	s.server.Env = append(os.Environ(), "HOME="+s.dir)
+	s.server.Env = append(os.Environ(), "HOME="+s.dir, "DATABASE_URL="+s.database)
 	log, err := os.OpenFile(filepath.Join(s.dir, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	ts.Check(err)
 	s.server.Stderr = log
@@ -155,12 +161,12 @@ func (s *scene) end(t *testing.T, docker dockerClient) {
 		s.engine.Remove() // with all that is in it
 		return
 	}
-	for _, node := range nodesOf(s.data()) {
+	for _, node := range s.nodes() {
 		if err := testenv.RemoveNode(ctx, docker, node); err != nil {
 			t.Error(err)
 		}
 	}
-	for _, app := range appsOf(s.data()) {
+	for _, app := range s.apps() {
 		if err := testenv.RemoveAppImages(ctx, docker, app); err != nil {
 			t.Error(err)
 		}
