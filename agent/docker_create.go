@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -178,7 +179,7 @@ func hostConfig(instance protocol.Instance, net string) *containertypes.HostConf
 		LogConfig:      containertypes.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10m", "max-file": "3"}},
 		Resources: containertypes.Resources{
 			Memory: instance.Limits.MemoryBytes, MemorySwap: instance.Limits.MemoryBytes,
-			NanoCPUs: instance.Limits.NanoCPUs, PidsLimit: &pids,
+			NanoCPUs: atMost(instance.Limits.NanoCPUs, runtime.NumCPU()), PidsLimit: &pids,
 			Ulimits: []*units.Ulimit{{Name: "nofile", Soft: 4096, Hard: 8192}},
 		},
 	}
@@ -206,3 +207,7 @@ func wrap(step string, err error) error {
 	}
 	return fmt.Errorf("%s: %w", step, err)
 }
+
+// atMost is the limit, or all CPUs of the Node where it has fewer: the engine
+// refuses more than there are.
+func atMost(nanos int64, cpus int) int64 { return min(nanos, int64(cpus)*1_000_000_000) }

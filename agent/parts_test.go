@@ -283,3 +283,15 @@ func TestNewRefusesWhatItCannotRun(t *testing.T) {
 		t.Error("an agent without a server was made")
 	}
 }
+
+func TestLimitsStayWithinTheNode(t *testing.T) {
+	for _, c := range []struct {
+		nanos int64
+		cpus  int
+		want  int64
+	}{{500_000_000, 2, 500_000_000}, {4_000_000_000, 2, 2_000_000_000}, {4_000_000_000, 8, 4_000_000_000}} {
+		if got := atMost(c.nanos, c.cpus); got != c.want {
+			t.Errorf("atMost(%d, %d) = %d", c.nanos, c.cpus, got)
+		}
+	}
+}

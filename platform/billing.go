@@ -92,8 +92,11 @@ func postUsage(ctx context.Context, tx *store.Store, wallet *models.Wallet, reco
 // and resumes those that have funds again.
 func (p *Platform) Settle(ctx context.Context, at time.Time) error {
 	options, err := p.Options(ctx)
-	if err != nil || !options.Billing {
+	if err != nil {
 		return err
+	}
+	if !options.Billing {
+		return p.forgive(ctx)
 	}
 	wallets, err := p.Store.UnsettledWallets(ctx)
 	if err != nil {
@@ -106,6 +109,28 @@ func (p *Platform) Settle(ctx context.Context, at time.Time) error {
 		}
 	}
 	return errors.Join(failures...)
+}
+
+// forgive resumes who was suspended for want of funds, once usage costs nothing
+// any more.
+func (p *Platform) forgive(ctx context.Context) error {
+	yes := true
+	suspended, err := p.Store.Organisations(ctx, store.OrganisationFilter{Suspended: &yes}, models.Everything())
+	if err != nil {
+		return err
+	}
+	for _, organisation := range suspended.Items {
+		if organisation.SuspendedReason != outOfFunds {
+			continue
+		}
+		err := p.Store.Transact(ctx, func(tx *store.Store) error {
+			return suspendOrganisation(ctx, tx, models.Actor{Name: "sky"}, organisation.ID, false, "billing was switched off")
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // outOfFunds is why billing suspends an Organisation. It resumes none that was

@@ -426,3 +426,25 @@ func TestUsageFollowsWhatRuns(t *testing.T) {
 	require.Equal(t, ended, usage()[0].EndedAt)
 	require.Zero(t, billing.Cost(rows[0].PriceHour, -time.Second))
 }
+
+// TestSwitchingBillingOffForgives: who was suspended for want of funds runs
+// again; who was suspended by an admin does not.
+func TestSwitchingBillingOffForgives(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, b *books, _ string) {
+		broke, barred := b.organisation(t, "broke"), b.organisation(t, "barred")
+		for organisation, reason := range map[models.ID]string{broke.ID: outOfFunds, barred.ID: "the bill"} {
+			require.NoError(t, b.Store.Transact(t.Context(), func(tx *store.Store) error {
+				return suspendOrganisation(t.Context(), tx, b.admin, organisation, true, reason)
+			}))
+		}
+		off := false
+		_, err := b.ChangeOptions(t.Context(), b.admin, OptionsChange{Billing: &off})
+		require.NoError(t, err)
+		require.NoError(t, b.Settle(t.Context(), now()))
+		for organisation, suspended := range map[models.ID]bool{broke.ID: false, barred.ID: true} {
+			row, err := b.Store.Organisation(t.Context(), organisation)
+			require.NoError(t, err)
+			require.Equal(t, suspended, row.Suspended)
+		}
+	})
+}
