@@ -100,6 +100,7 @@ func New(config Config) http.Handler {
 	s.overview(routes)
 	s.domains(routes)
 	describe(routes.OpenAPI())
+	s.docs(engine, routes.OpenAPI())
 	return engine
 }
 
