@@ -49,3 +49,11 @@ func (s *Store) Columns(ctx context.Context) (map[string][]string, error) {
 	}
 	return tables, nil
 }
+
+// Applied lists the migrations that the database has, in the order in which they
+// came.
+func (s *Store) Applied(ctx context.Context) ([]int64, error) {
+	var versions []int64
+	err := s.reader(ctx).Raw("SELECT version_id FROM goose_db_version ORDER BY id").Scan(&versions).Error
+	return versions, err
+}

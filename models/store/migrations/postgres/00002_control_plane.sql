@@ -128,6 +128,8 @@ UPDATE paas_applications SET organisation_id = creator_id;
 ALTER TABLE paas_applications ALTER COLUMN organisation_id SET NOT NULL;
 CREATE INDEX paas_applications_organisation ON paas_applications (organisation_id, name);
 CREATE INDEX paas_applications_plan ON paas_applications (plan_id);
+CREATE INDEX paas_applications_created ON paas_applications (created_at, id);
+CREATE INDEX paas_applications_updated ON paas_applications (updated_at, id);
 
 ALTER TABLE paas_instances ADD COLUMN plan_id UUID REFERENCES paas_plans(id);
 

@@ -127,6 +127,8 @@ ALTER TABLE paas_applications ADD COLUMN suspended INTEGER NOT NULL DEFAULT 0;
 UPDATE paas_applications SET organisation_id = creator_id;
 CREATE INDEX paas_applications_organisation ON paas_applications (organisation_id, name);
 CREATE INDEX paas_applications_plan ON paas_applications (plan_id);
+CREATE INDEX paas_applications_created ON paas_applications (created_at, id);
+CREATE INDEX paas_applications_updated ON paas_applications (updated_at, id);
 
 ALTER TABLE paas_instances ADD COLUMN plan_id TEXT REFERENCES paas_plans(id);
 
