@@ -10,8 +10,10 @@ need_command ssh openssh-client
 ca=$(extra_ca)
 bin/sky stack ${ca:+--extra-ca "$ca"} node:22 go:1.26
 export SKY_EXTRA_CA=$ca
+need_packages postgresql
 say "receive"; go run ./bench/receive
-for name in live rollout rest; do
+say "billing"; go run ./bench/billing
+for name in live rollout rest api; do
   say "$name"
   go run "./bench/$name" -sky bin/sky
 done

@@ -1,3 +1,3 @@
-// Package testenv gives tests real parts: a Docker engine that is cleaned up, a
-// PostgreSQL of their own, free ports. It is for tests only.
+// Package testenv gives tests and benchmarks real parts: a Docker engine that is
+// cleaned up, a PostgreSQL of their own, free ports. The product never imports it.
 package testenv

@@ -82,22 +82,54 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// ErrNoPostgres is returned where the server's programs are not installed.
+var ErrNoPostgres = errors.New("PostgreSQL's server is not installed")
+
 func startCluster(t testing.TB) *cluster {
 	t.Helper()
+	server, err := newCluster()
+	if errors.Is(err, ErrNoPostgres) && os.Getenv("SKY_TEST_POSTGRES_BIN") != "required" {
+		t.Skip(err)
+	}
+	must(t, err)
+	return server
+}
+
+// StartPostgres starts a PostgreSQL that does not wait for disks, and returns the
+// URL of an empty database. stop ends it and removes its data.
+func StartPostgres() (url string, stop func() error, err error) {
+	server, err := newCluster()
+	if err != nil {
+		return "", nil, err
+	}
+	return server.url("postgres"), server.stop, nil
+}
+
+func newCluster() (*cluster, error) {
 	bin := postgresBin()
 	if bin == "" {
-		if os.Getenv("SKY_TEST_POSTGRES_BIN") == "required" {
-			t.Fatal("PostgreSQL's server is not installed")
-		}
-		t.Skip("PostgreSQL's server is not installed")
+		return nil, ErrNoPostgres
 	}
 	dir, err := os.MkdirTemp("", "sky-pg-") // short: a socket's path has 107 bytes at most
-	must(t, err)
-	server := &cluster{bin: bin, dir: dir, data: filepath.Join(dir, "data"), as: unprivileged(t, dir)}
-	must(t, server.run("initdb", "-D", server.data, "-U", "sky", "-A", "trust", "--no-sync", "-E", "UTF8"))
-	options := fmt.Sprintf("-c listen_addresses='' -c unix_socket_directories=%s -c fsync=off", dir)
-	must(t, server.run("pg_ctl", "-D", server.data, "-w", "-l", filepath.Join(dir, "log"), "-o", options, "start"))
-	return server
+	if err != nil {
+		return nil, err
+	}
+	server := &cluster{bin: bin, dir: dir, data: filepath.Join(dir, "data")}
+	if err := server.start(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return server, nil
+}
+
+func (c *cluster) start() (err error) {
+	if c.as, err = unprivileged(c.dir); err != nil {
+		return err
+	}
+	if err := c.run("initdb", "-D", c.data, "-U", "sky", "-A", "trust", "--no-sync", "-E", "UTF8"); err != nil {
+		return err
+	}
+	options := fmt.Sprintf("-c listen_addresses='' -c unix_socket_directories=%s -c fsync=off", c.dir)
+	return c.run("pg_ctl", "-D", c.data, "-w", "-l", filepath.Join(c.dir, "log"), "-o", options, "start")
 }
 
 func (c *cluster) url(database string) string {
@@ -118,22 +150,19 @@ func postgresBin() string {
 	return found[len(found)-1]
 }
 
-// unprivileged returns the user that PostgreSQL runs as: it refuses root.
-func unprivileged(t testing.TB, dir string) *syscall.Credential {
-	t.Helper()
+// unprivileged returns the user that PostgreSQL runs as, who owns dir: it refuses
+// root.
+func unprivileged(dir string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
-		return nil
+		return nil, nil
 	}
 	account, err := user.Lookup("postgres")
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	uid, _ := strconv.Atoi(account.Uid)
 	gid, _ := strconv.Atoi(account.Gid)
-	if err := os.Chown(dir, uid, gid); err != nil {
-		t.Fatal(err)
-	}
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, os.Chown(dir, uid, gid)
 }
 
 // run runs one of the server's programs as the server's user.

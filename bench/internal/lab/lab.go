@@ -29,28 +29,28 @@ type Lab struct {
 }
 
 // Open starts the sky program at path and blocks until it accepts a push. Its
-// environment is ours, so that SKY_EXTRA_CA reaches it.
-func Open(ctx context.Context, path string) (*Lab, error) {
+// environment is ours, so that SKY_EXTRA_CA reaches it; options are further ones.
+func Open(ctx context.Context, path string, options ...string) (*Lab, error) {
 	dir, err := os.MkdirTemp("", "sky-bench-")
 	if err != nil {
 		return nil, err
 	}
 	l := &Lab{Dir: dir}
-	if err := l.start(ctx, path); err != nil {
+	if err := l.start(ctx, path, options); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
 
-func (l *Lab) start(ctx context.Context, path string) error {
+func (l *Lab) start(ctx context.Context, path string, options []string) error {
 	addresses, err := freeAddresses(3)
 	if err != nil {
 		return err
 	}
 	data := filepath.Join(l.Dir, "data")
 	l.Ingress = addresses[2]
-	process := exec.Command(path, "up", "--data-dir", data, "--log-level", "warn",
-		"--http", addresses[0], "--ssh", addresses[1], "--ingress", l.Ingress)
+	process := exec.Command(path, append([]string{"up", "--data-dir", data, "--log-level", "warn",
+		"--http", addresses[0], "--ssh", addresses[1], "--ingress", l.Ingress}, options...)...)
 	process.Stderr = os.Stderr
 	output, err := process.StdoutPipe()
 	if err != nil {
