@@ -44,6 +44,9 @@ func (a *asker) all(ctx context.Context, f *filler) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := a.measure(ctx, a.token, steady(applications)); err != nil { // warms up; not counted
+		return nil, err
+	}
 	var rows []row
 	for _, kind := range []struct {
 		what, token string
