@@ -100,4 +100,3 @@ func report(engine string, given size, few, many []row) {
 			millis(few[i].median), millis(few[i].worst), millis(row.median), millis(row.worst), float64(row.median)/float64(few[i].median))
 	}
 }
-
