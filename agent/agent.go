@@ -59,10 +59,10 @@ type Agent struct {
 	ctx   context.Context // Run's
 	tasks sync.WaitGroup
 	epoch atomic.Int64 // of the engine's events
-	known atomic.Bool  // an Assignment is
 	disk  *disk
 
 	mu         sync.Mutex
+	known      bool // an Assignment is
 	apps       map[string]*app
 	assignment protocol.Assignment
 

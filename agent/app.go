@@ -147,7 +147,7 @@ func (m *memory) count(c container, now time.Time) {
 
 func (a *app) view(epoch int) view {
 	v := view{
-		Known: a.agent.known.Load(), Wanted: a.want.wanted, Route: a.want.route, Containers: a.containers,
+		Known: a.want.known, Wanted: a.want.wanted, Route: a.want.route, Containers: a.containers,
 		Memory: make(map[string]memory, len(a.memory)), Targets: a.router.Targets(), Network: a.network,
 		Epoch: epoch, Now: time.Now(),
 	}
@@ -232,5 +232,5 @@ func (a *app) forget(id string) {
 
 // finished says that nothing of the App is here, and nothing wanted.
 func (a *app) finished() bool {
-	return a.agent.known.Load() && a.want.empty() && !a.network && len(a.memory) == 0 && len(a.containers) == 0
+	return a.want.known && a.want.empty() && !a.network && len(a.memory) == 0 && len(a.containers) == 0
 }

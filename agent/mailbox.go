@@ -8,6 +8,7 @@ import (
 
 // desired is what an Assignment says about one App.
 type desired struct {
+	known      bool // an Assignment is known; without one nothing is unwanted
 	generation uint64
 	wanted     map[string]protocol.Instance
 	route      *protocol.Route

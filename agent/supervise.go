@@ -42,13 +42,13 @@ func (a *Agent) apply(assignment protocol.Assignment) {
 	parts := split(assignment)
 	for id := range a.apps {
 		if _, assigned := parts[id]; !assigned {
-			parts[id] = desired{generation: assignment.Generation}
+			parts[id] = desired{known: true, generation: assignment.Generation}
 		}
 	}
 	a.board.Expect(assignment.Generation, slices.Collect(maps.Keys(parts)))
-	a.known.Store(true)
+	a.known = true
 	for id, part := range parts {
-		app := a.app(id)
+		app := a.app(id, part)
 		if part.route != nil { // at once: a host that is assigned is never unknown
 			app.router.Lead(*part.route)
 		}
@@ -63,7 +63,7 @@ func split(assignment protocol.Assignment) map[string]desired {
 		if existing, ok := parts[id]; ok {
 			return existing
 		}
-		return desired{generation: assignment.Generation, wanted: map[string]protocol.Instance{}}
+		return desired{known: true, generation: assignment.Generation, wanted: map[string]protocol.Instance{}}
 	}
 	for _, instance := range assignment.Instances {
 		p := part(instance.AppID)
@@ -78,18 +78,24 @@ func split(assignment protocol.Assignment) map[string]desired {
 	return parts
 }
 
-// app returns an App's goroutine's end, and starts one when there is none. The
-// caller holds a.mu.
-func (a *Agent) app(id string) *app {
+// app returns an App's goroutine's end, and starts one when there is none, which
+// begins with that part: looking at its containers before it knew what is wanted,
+// it would take them all for unwanted. The caller holds a.mu.
+func (a *Agent) app(id string, part desired) *app {
 	if existing := a.apps[id]; existing != nil {
 		return existing
 	}
 	fresh := newApp(a, id)
-	fresh.want.generation = a.assignment.Generation
+	fresh.want = part
 	a.apps[id] = fresh
 	a.tasks.Go(func() { fresh.loop(a.ctx) })
 	fresh.mail.Poke()
 	return fresh
+}
+
+// unassigned is the part of an App that only Docker knows. The caller holds a.mu.
+func (a *Agent) unassigned() desired {
+	return desired{known: a.known, generation: a.assignment.Generation}
 }
 
 // retire forgets an App of which nothing is left, unless news has come.
@@ -114,7 +120,7 @@ func (a *Agent) resync(ctx context.Context) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, id := range found {
-		a.app(id)
+		a.app(id, a.unassigned())
 	}
 	for _, app := range a.apps {
 		app.mail.Poke()
@@ -165,7 +171,7 @@ func (a *Agent) keepWatching(ctx context.Context) {
 // handle passes an event to its App.
 func (a *Agent) handle(happened event) {
 	a.mu.Lock()
-	app := a.app(happened.AppID)
+	app := a.app(happened.AppID, a.unassigned())
 	a.mu.Unlock()
 	if happened.Kind == eventDied {
 		app.router.Died(happened.Instance)
