@@ -71,10 +71,7 @@ func (p *Platform) ChangePassword(ctx context.Context, actor models.Actor, curre
 		if err != nil {
 			return err
 		}
-		if err := tx.DeleteOneTimeTokens(ctx, user.ID); err != nil {
-			return err
-		}
-		return tx.DeleteSessions(ctx, user.ID, actor.SessionID)
+		return endFormerAccess(ctx, tx, user.ID, actor.SessionID)
 	})
 }
 

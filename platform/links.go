@@ -151,7 +151,7 @@ func (p *Platform) Setup(ctx context.Context, choice SetupChoice) (models.User, 
 		if err := renameHome(ctx, tx, before, after.Name); err != nil {
 			return err
 		}
-		return putPassword(ctx, tx, after, nil)
+		return putPassword(ctx, tx, after)
 	})
 	return after, p.linkError(ctx, models.OneTimeSetup, after, err)
 }
@@ -183,7 +183,7 @@ func (p *Platform) UsePasswordLink(ctx context.Context, text, password, address 
 		if err := tx.SpendOneTimeToken(ctx, token.ID, now()); err != nil {
 			return err
 		}
-		return putPassword(ctx, tx, user, nil)
+		return putPassword(ctx, tx, user)
 	})
 	return user, p.linkError(ctx, models.OneTimePassword, user, err)
 }
@@ -197,8 +197,8 @@ func (p *Platform) newPassword(ctx context.Context, user models.User, password s
 }
 
 // putPassword writes the user's name, address and password hash, in a
-// transaction. It ends their links and their sessions, but for the one kept.
-func putPassword(ctx context.Context, tx *store.Store, wanted models.User, keep *models.ID) error {
+// transaction. It ends their links and their sessions.
+func putPassword(ctx context.Context, tx *store.Store, wanted models.User) error {
 	_, err := tx.UpdateUser(ctx, wanted.ID, func(row *models.User) error {
 		row.Name, row.Email, row.PasswordHash = wanted.Name, wanted.Email, wanted.PasswordHash
 		return nil
@@ -206,10 +206,16 @@ func putPassword(ctx context.Context, tx *store.Store, wanted models.User, keep 
 	if err != nil {
 		return err
 	}
-	if err := tx.DeleteOneTimeTokens(ctx, wanted.ID); err != nil {
+	return endFormerAccess(ctx, tx, wanted.ID, nil)
+}
+
+// endFormerAccess ends what a user's former password let in, in a transaction:
+// their links, and their sessions but for the one kept.
+func endFormerAccess(ctx context.Context, tx *store.Store, user models.ID, keep *models.ID) error {
+	if err := tx.DeleteOneTimeTokens(ctx, user); err != nil {
 		return err
 	}
-	return tx.DeleteSessions(ctx, wanted.ID, keep)
+	return tx.DeleteSessions(ctx, user, keep)
 }
 
 // renameHome renames the Organisation that bears the user's name along with
