@@ -63,9 +63,6 @@ func planChange(wire v1.PlanChange) platform.PlanChange {
 
 func (s *server) listPlans(ctx context.Context, input *PageInput) (*body[v1.Page[v1.Plan]], error) {
 	views, err := s.Platform.Plans(ctx, actor(ctx), input.page())
-	for i := range views.Items {
-		views.Items[i].Apps = 0 // not theirs to know
-	}
 	return pageOf(ctx, s, views, wirePlan, err)
 }
 

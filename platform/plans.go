@@ -3,6 +3,7 @@ package platform
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/skypanel/sky/internal/narrative"
@@ -15,7 +16,7 @@ import (
 type PlanView struct {
 	models.Plan
 	Runtimes []models.Runtime
-	Apps     int64 // that have it; only admins are told
+	Apps     int64 // that have it; counted for admins only
 }
 
 // PlansAsked narrows a list of Plans.
@@ -30,7 +31,12 @@ func (p *Platform) Plans(ctx context.Context, actor models.Actor, page models.Pa
 		return models.Page[PlanView]{}, err
 	}
 	active := true
-	return p.planViews(ctx, store.PlanFilter{Active: &active}, page)
+	rows, err := p.Store.Plans(ctx, store.PlanFilter{Active: &active}, page)
+	if err != nil {
+		return models.Page[PlanView]{}, err
+	}
+	views, err := p.planViews(ctx, rows.Items)
+	return models.Page[PlanView]{Items: views, Next: rows.Next}, err
 }
 
 // AllPlans lists every plan, for an admin of the platform.
@@ -38,58 +44,74 @@ func (p *Platform) AllPlans(ctx context.Context, actor models.Actor, asked Plans
 	if err := permitPlatform(actor); err != nil {
 		return models.Page[PlanView]{}, err
 	}
-	return p.planViews(ctx, store.PlanFilter(asked), page)
-}
-
-func (p *Platform) planViews(ctx context.Context, filter store.PlanFilter, page models.PageRequest) (models.Page[PlanView], error) {
-	rows, err := p.Store.Plans(ctx, filter, page)
+	rows, err := p.Store.Plans(ctx, store.PlanFilter(asked), page)
 	if err != nil {
 		return models.Page[PlanView]{}, err
 	}
-	views := models.Page[PlanView]{Next: rows.Next}
-	for _, row := range rows.Items {
-		view, err := p.planView(ctx, row)
-		if err != nil {
-			return views, err
-		}
-		views.Items = append(views.Items, view)
-	}
-	return views, nil
+	views, err := p.adminViews(ctx, rows.Items)
+	return models.Page[PlanView]{Items: views, Next: rows.Next}, err
 }
 
-func (p *Platform) planView(ctx context.Context, plan models.Plan) (PlanView, error) {
-	allowed, err := p.allowedRuntimes(ctx, &plan.ID)
+// planViews adds to the plans the Runtimes that each allows. What it reads does
+// not grow with their number.
+func (p *Platform) planViews(ctx context.Context, plans []models.Plan) ([]PlanView, error) {
+	ids := make([]models.ID, 0, len(plans))
+	for _, plan := range plans {
+		ids = append(ids, plan.ID)
+	}
+	linked, err := p.Store.RuntimesOfPlans(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	runtimes, err := p.Store.Runtimes(ctx)
+	views := make([]PlanView, 0, len(plans))
+	for _, plan := range plans {
+		views = append(views, PlanView{Plan: plan, Runtimes: allowed(runtimes, linked[plan.ID])})
+	}
+	return views, err
+}
+
+// adminViews adds what only admins are told: how many Apps have each plan.
+func (p *Platform) adminViews(ctx context.Context, plans []models.Plan) ([]PlanView, error) {
+	views, err := p.planViews(ctx, plans)
+	if err != nil {
+		return nil, err
+	}
+	apps, err := p.Store.AppsByPlan(ctx)
+	for i := range views {
+		views[i].Apps = apps[views[i].ID]
+	}
+	return views, err
+}
+
+func (p *Platform) adminView(ctx context.Context, plan models.Plan) (PlanView, error) {
+	views, err := p.adminViews(ctx, []models.Plan{plan})
 	if err != nil {
 		return PlanView{}, err
 	}
-	apps, err := p.Store.AppsOnPlan(ctx, plan.ID)
-	return PlanView{plan, allowed, apps}, err
+	return views[0], nil
 }
 
 // allowedRuntimes lists the active Runtimes that a plan allows; without a plan
 // it is all of them.
 func (p *Platform) allowedRuntimes(ctx context.Context, plan *models.ID) ([]models.Runtime, error) {
 	rows, err := p.Store.Runtimes(ctx)
-	if err != nil {
-		return nil, err
+	if err != nil || plan == nil {
+		return slices.DeleteFunc(rows, func(row models.Runtime) bool { return !row.Active }), err
 	}
-	linked := map[models.ID]bool{}
-	if plan != nil {
-		ids, err := p.Store.PlanRuntimes(ctx, *plan)
-		if err != nil {
-			return nil, err
-		}
-		for _, id := range ids {
-			linked[id] = true
-		}
-	}
-	allowed := make([]models.Runtime, 0, len(rows))
+	linked, err := p.Store.RuntimesOfPlans(ctx, []models.ID{*plan})
+	return allowed(rows, linked[*plan]), err
+}
+
+// allowed keeps the active Runtimes that are linked.
+func allowed(rows []models.Runtime, linked []models.ID) []models.Runtime {
+	kept := make([]models.Runtime, 0, len(linked))
 	for _, row := range rows {
-		if row.Active && (plan == nil || linked[row.ID]) {
-			allowed = append(allowed, row)
+		if row.Active && slices.Contains(linked, row.ID) {
+			kept = append(kept, row)
 		}
 	}
-	return allowed, nil
+	return kept
 }
 
 // Plan returns the named plan, for an admin of the platform.
@@ -101,7 +123,7 @@ func (p *Platform) Plan(ctx context.Context, actor models.Actor, name string) (P
 	if err != nil {
 		return PlanView{}, err
 	}
-	return p.planView(ctx, plan)
+	return p.adminView(ctx, plan)
 }
 
 func (p *Platform) planNamed(ctx context.Context, name string) (models.Plan, error) {
@@ -202,7 +224,7 @@ func (p *Platform) CreatePlan(ctx context.Context, actor models.Actor, wanted Pl
 	if err != nil {
 		return PlanView{}, err
 	}
-	return p.planView(ctx, plan)
+	return p.adminView(ctx, plan)
 }
 
 // taken puts a name that exists already into words.
@@ -265,7 +287,7 @@ func (p *Platform) ChangePlan(ctx context.Context, actor models.Actor, name, rev
 	if err != nil {
 		return PlanView{}, err
 	}
-	return p.planView(ctx, plan)
+	return p.adminView(ctx, plan)
 }
 
 // DeletePlan removes a plan that nothing has.

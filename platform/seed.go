@@ -192,14 +192,15 @@ func linkSeeded(ctx context.Context, tx *store.Store, plans []models.Plan, runti
 }
 
 func allow(ctx context.Context, tx *store.Store, plan models.Plan, runtimes []models.Runtime) error {
-	allowed, err := tx.PlanRuntimes(ctx, plan.ID)
+	linked, err := tx.RuntimesOfPlans(ctx, []models.ID{plan.ID})
 	if err != nil {
 		return err
 	}
+	ids := linked[plan.ID]
 	for _, runtime := range runtimes {
-		allowed = append(allowed, runtime.ID)
+		ids = append(ids, runtime.ID)
 	}
-	return tx.SetPlanRuntimes(ctx, plan.ID, allowed)
+	return tx.SetPlanRuntimes(ctx, plan.ID, ids)
 }
 
 // givePlans gives Apps from before there were plans the default one.

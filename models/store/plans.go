@@ -65,19 +65,32 @@ func (s *Store) DeletePlan(ctx context.Context, id models.ID) error {
 	})
 }
 
-// AppsOnPlan counts the Apps that have the Plan.
-func (s *Store) AppsOnPlan(ctx context.Context, id models.ID) (int64, error) {
-	return count(s.reader(ctx).Model(&models.App{}).Where("plan_id = ?", id), "apps of the plan")
+// AppsByPlan counts the Apps of each Plan.
+func (s *Store) AppsByPlan(ctx context.Context) (map[models.ID]int64, error) {
+	var rows []struct {
+		PlanID models.ID
+		Apps   int64
+	}
+	err := s.reader(ctx).Model(&models.App{}).Where("plan_id IS NOT NULL").Group("plan_id").
+		Select("plan_id, COUNT(*) AS apps").Scan(&rows).Error
+	if err != nil {
+		return nil, fmt.Errorf("count apps by plan: %w", err)
+	}
+	apps := make(map[models.ID]int64, len(rows))
+	for _, row := range rows {
+		apps[row.PlanID] = row.Apps
+	}
+	return apps, nil
 }
 
-// PlanRuntimes returns the ids of the Runtimes that the Plan allows.
-func (s *Store) PlanRuntimes(ctx context.Context, plan models.ID) ([]models.ID, error) {
-	links, err := all[models.PlanRuntime](s.reader(ctx).Where("plan_id = ?", plan), "runtimes of the plan")
-	ids := make([]models.ID, 0, len(links))
+// RuntimesOfPlans returns the ids of the Runtimes that each of the Plans allows.
+func (s *Store) RuntimesOfPlans(ctx context.Context, plans []models.ID) (map[models.ID][]models.ID, error) {
+	links, err := all[models.PlanRuntime](s.reader(ctx).Where("plan_id IN ?", plans), "runtimes of the plans")
+	linked := make(map[models.ID][]models.ID, len(plans))
 	for _, link := range links {
-		ids = append(ids, link.RuntimeID)
+		linked[link.PlanID] = append(linked[link.PlanID], link.RuntimeID)
 	}
-	return ids, err
+	return linked, err
 }
 
 // SetPlanRuntimes makes runtimes all that the Plan allows.
