@@ -26,7 +26,7 @@ func (s *server) listReleases(ctx context.Context, input *struct {
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
-	releases, err := s.Platform.ReleasePage(ctx, app, input.page())
+	releases, err := s.Platform.Releases(ctx, app, input.page())
 	return pageOf(ctx, s, releases, wireRelease, err)
 }
 

@@ -75,9 +75,11 @@ func TestSickReleaseLeavesTheOldOne(t *testing.T) {
 	require.Contains(t, seen, "no such table")
 	require.Equal(t, oid(1), s.main(t))
 	require.Equal(t, before, *s.live(t).LiveReleaseID)
-	_, deployments, err := s.Releases(t.Context(), s.app)
+	releases, err := s.Releases(t.Context(), s.app, models.PageRequest{})
 	require.NoError(t, err)
-	require.Equal(t, models.DeploymentLive, deployments[before].State)
+	first := releases.Items[len(releases.Items)-1]
+	require.Equal(t, before, first.ID)
+	require.Equal(t, models.DeploymentLive, first.Deployment.State)
 }
 
 // blocking lets builds begin and wait until their context ends.

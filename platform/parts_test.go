@@ -198,10 +198,10 @@ func TestRotatedKeys(t *testing.T) {
 	require.NotEqual(t, former[0].ID, s.Vault.keys()[0].ID)
 	_, err = s.AuthenticateAgent(ctx, "Bearer "+credential)
 	require.True(t, models.IsCode(err, models.Unauthorized))
-	releases, _, err := s.Releases(ctx, s.live(t))
+	releases, err := s.Releases(ctx, s.live(t), models.PageRequest{})
 	require.NoError(t, err)
-	for _, release := range releases {
-		_, err := s.configOf(release)
+	for _, release := range releases.Items {
+		_, err := s.configOf(release.Release)
 		require.NoError(t, err)
 	}
 }

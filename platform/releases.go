@@ -95,17 +95,6 @@ func counts(formation models.Formation) string {
 	return strings.Join(parts, " ")
 }
 
-// Releases lists the App's newest Releases with their Deployments.
-func (p *Platform) Releases(ctx context.Context, app models.App) ([]models.Release, map[models.ID]models.Deployment, error) {
-	const newest = 100
-	releases, err := p.Store.Releases(ctx, app.ID, newest)
-	if err != nil {
-		return nil, nil, err
-	}
-	deployments, err := p.Store.Deployments(ctx, app.ID)
-	return releases, deployments, err
-}
-
 // ReleaseView is a Release with its newest Deployment.
 type ReleaseView struct {
 	models.Release
@@ -113,8 +102,8 @@ type ReleaseView struct {
 	Live       bool
 }
 
-// ReleasePage lists the App's Releases, the newest first.
-func (p *Platform) ReleasePage(ctx context.Context, app models.App, page models.PageRequest) (models.Page[ReleaseView], error) {
+// Releases lists the App's Releases, the newest first.
+func (p *Platform) Releases(ctx context.Context, app models.App, page models.PageRequest) (models.Page[ReleaseView], error) {
 	rows, err := p.Store.ReleasePage(ctx, app.ID, page)
 	if err != nil {
 		return models.Page[ReleaseView]{}, err
@@ -211,13 +200,12 @@ func (p *Platform) rollbackTarget(ctx context.Context, app models.App, number in
 
 // before returns the newest Release older than live that did serve once.
 func (p *Platform) before(ctx context.Context, app models.App, live models.Release) (int, error) {
-	releases, deployments, err := p.Releases(ctx, app)
+	releases, err := p.Releases(ctx, app, models.PageRequest{Limit: 100})
 	if err != nil {
 		return 0, err
 	}
-	for _, release := range releases {
-		served := deployments[release.ID].State == models.DeploymentLive
-		if release.Number < live.Number && served {
+	for _, release := range releases.Items {
+		if release.Number < live.Number && release.Deployment.State == models.DeploymentLive {
 			return release.Number, nil
 		}
 	}

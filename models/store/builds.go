@@ -133,20 +133,6 @@ func (s *Store) DeploymentOf(ctx context.Context, release models.ID) (models.Dep
 	return first[models.Deployment](query, "deployment")
 }
 
-// Deployments returns the newest Deployment of every Release of the App, by
-// Release.
-func (s *Store) Deployments(ctx context.Context, app models.ID) (map[models.ID]models.Deployment, error) {
-	rows, err := all[models.Deployment](s.reader(ctx).Where("app_id = ?", app).Order("id"), "deployments")
-	if err != nil {
-		return nil, err
-	}
-	newest := make(map[models.ID]models.Deployment, len(rows))
-	for _, row := range rows {
-		newest[row.ReleaseID] = row
-	}
-	return newest, nil
-}
-
 // UnfinishedDeployments returns every Deployment that has not ended, oldest
 // first.
 func (s *Store) UnfinishedDeployments(ctx context.Context) ([]models.Deployment, error) {

@@ -82,11 +82,7 @@ func (s *Store) beginSnapshot(ctx context.Context) (*sql.Tx, error) {
 	if err != nil {
 		return nil, fmt.Errorf("database pool: %w", err)
 	}
-	options := &sql.TxOptions{ReadOnly: true}
-	if s.engine == enginePostgres {
-		options.Isolation = sql.LevelRepeatableRead
-	}
-	return pool.BeginTx(ctx, options)
+	return pool.BeginTx(ctx, s.snapshotOptions())
 }
 
 func dumpTable(ctx context.Context, db gorm.ConnPool, table table, open func(table string) (io.Writer, error)) (int, error) {

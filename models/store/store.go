@@ -54,13 +54,18 @@ func (s *Store) Transact(ctx context.Context, fn func(tx *Store) error) error {
 // database, whatever others write meanwhile. The Store given to fn must not
 // outlive it.
 func (s *Store) Snapshot(ctx context.Context, fn func(tx *Store) error) error {
+	return s.read.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+		return fn(&Store{write: tx, read: tx, engine: s.engine})
+	}, s.snapshotOptions())
+}
+
+// snapshotOptions begin a transaction that sees one state: SQLite's always do.
+func (s *Store) snapshotOptions() *sql.TxOptions {
 	options := &sql.TxOptions{ReadOnly: true}
 	if s.engine == enginePostgres {
 		options.Isolation = sql.LevelRepeatableRead
 	}
-	return s.read.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		return fn(&Store{write: tx, read: tx, engine: s.engine})
-	}, options)
+	return options
 }
 
 // Close closes the pools and waits for running queries.
