@@ -13,8 +13,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"time"
 
@@ -25,14 +23,9 @@ import (
 // size is how much to fill in and to ask.
 type size struct{ few, many, clients, requests int }
 
-func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "api:", err)
-		os.Exit(1)
-	}
-}
+func main() { lab.Main("api", run) }
 
-func run() error {
+func run(ctx context.Context) error {
 	given := size{}
 	sky := flag.String("sky", "bin/sky", "the sky program")
 	flag.IntVar(&given.few, "few", 1_000, "apps at first")
@@ -40,8 +33,6 @@ func run() error {
 	flag.IntVar(&given.clients, "clients", 16, "clients that ask at once")
 	flag.IntVar(&given.requests, "requests", 40, "requests of each client, for each row")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	if err := measure(ctx, *sky, "SQLite", "", given); err != nil {
 		return err
 	}

@@ -16,8 +16,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"os"
-	"os/signal"
 	"time"
 
 	"github.com/skypanel/sky/bench/internal/lab"
@@ -34,14 +32,9 @@ type size struct {
 // start is when the first instances began, at the earliest.
 var start = time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)
 
-func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "billing:", err)
-		os.Exit(1)
-	}
-}
+func main() { lab.Main("billing", run) }
 
-func run() error {
+func run(ctx context.Context) error {
 	given := size{}
 	flag.IntVar(&given.instances, "instances", 100_000, "instances that run")
 	flag.IntVar(&given.organisations, "organisations", 1_000, "organisations that pay for them")
@@ -50,8 +43,6 @@ func run() error {
 	address := flag.String("bill", "", "bill the database at this address, and end: what the benchmark kills")
 	hours := flag.Int("hours", 1, "with -bill, up to so many hours after the start")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	if *address != "" {
 		return bill(ctx, *address, *hours)
 	}

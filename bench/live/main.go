@@ -15,28 +15,19 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
 	"path/filepath"
 
 	"github.com/skypanel/sky/bench/internal/lab"
 )
 
-func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "live:", err)
-		os.Exit(1)
-	}
-}
+func main() { lab.Main("live", run) }
 
-func run() (err error) {
+func run(ctx context.Context) (err error) {
 	sky := flag.String("sky", "bin/sky", "the sky program")
 	runs := flag.Int("runs", 5, "changes to push, of which the median counts")
 	only := flag.String("only", "", "one of node and go; empty measures both")
 	verbose := flag.Bool("v", false, "print every run")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	l, err := lab.Open(ctx, *sky)
 	if err != nil {
 		return err

@@ -4,19 +4,13 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
-	"os"
-	"os/signal"
+
+	"github.com/skypanel/sky/bench/internal/lab"
 )
 
-func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "receive:", err)
-		os.Exit(1)
-	}
-}
+func main() { lab.Main("receive", run) }
 
-func run() error {
+func run(ctx context.Context) error {
 	var b bench
 	serve := flag.String("serve", "", "be a server: sky or git (used by the benchmark itself)")
 	dir := flag.String("dir", "", "the server's directory")
@@ -24,8 +18,6 @@ func run() error {
 	flag.IntVar(&b.runs, "runs", 3, "runs, of which the median counts")
 	flag.BoolVar(&b.clone, "clone", false, "clone back as well")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	if *serve != "" {
 		return serveUntilTold(ctx, *serve, *dir)
 	}

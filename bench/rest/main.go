@@ -15,7 +15,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"strconv"
 	"strings"
 	"time"
@@ -23,21 +22,14 @@ import (
 	"github.com/skypanel/sky/bench/internal/lab"
 )
 
-func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "rest:", err)
-		os.Exit(1)
-	}
-}
+func main() { lab.Main("rest", run) }
 
-func run() (err error) {
+func run(ctx context.Context) (err error) {
 	sky := flag.String("sky", "bin/sky", "the sky program")
 	apps := flag.Int("apps", 10, "apps to deploy")
 	// Go collects at least every two minutes, and scavenges behind that.
 	quiet := flag.Duration("quiet", 150*time.Second, "how long nothing shall happen")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	l, err := lab.Open(ctx, *sky)
 	if err != nil {
 		return err

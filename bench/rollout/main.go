@@ -15,8 +15,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -25,21 +23,14 @@ import (
 	"github.com/skypanel/sky/bench/internal/lab"
 )
 
-func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "rollout:", err)
-		os.Exit(1)
-	}
-}
+func main() { lab.Main("rollout", run) }
 
-func run() (err error) {
+func run(ctx context.Context) (err error) {
 	sky := flag.String("sky", "bin/sky", "the sky program")
 	rollouts := flag.Int("rollouts", 50, "rollouts to make")
 	rate := flag.Int("rate", 500, "requests per second")
 	example := flag.String("example", "go", "the example to run: go or node")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	l, err := lab.Open(ctx, *sky)
 	if err != nil {
 		return err
