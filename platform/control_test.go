@@ -10,7 +10,6 @@ import (
 	"github.com/skypanel/sky/agent/protocol"
 	"github.com/skypanel/sky/buildpipeline"
 	"github.com/skypanel/sky/models"
-	"github.com/skypanel/sky/models/store"
 	"github.com/stretchr/testify/require"
 )
 
@@ -195,111 +194,6 @@ func TestRuntimesAreChecked(t *testing.T) {
 	require.True(t, models.IsCode(err, models.Conflict))
 }
 
-// TestDomains: a host leads to an app once its DNS proves it, and what somebody
-// else has proved, or what lies under it, is taken.
-func TestDomains(t *testing.T) {
-	s := newStage(t)
-	ctx := t.Context()
-	_, err := s.push(t, 1)
-	require.NoError(t, err)
-	node, err := s.EnsureNode(ctx, "local")
-	require.NoError(t, err)
-	hosts := func() []string {
-		assignment, err := s.Assignment(ctx, node.ID)
-		require.NoError(t, err)
-		return assignment.Routes[0].Hosts
-	}
-	added, err := s.AddDomain(ctx, s.actor, s.live(t), "Shop.Example.COM.")
-	require.NoError(t, err)
-	require.Equal(t, "shop.example.com", added.Host)
-	require.Equal(t, Record{Type: "CNAME", Name: "shop.example.com", Value: "shop.sky.test", Purpose: "leads to the app"}, added.Records[0])
-	require.Equal(t, "_sky.shop.example.com", added.Records[1].Name)
-	seen, err := s.VerifyDomain(ctx, s.actor, s.live(t), "shop.example.com")
-	require.NoError(t, err)
-	require.Equal(t, "there is no TXT record at _sky.shop.example.com", seen.Error)
-	s.dns["_sky.shop.example.com."] = []string{"something else"}
-	seen, err = s.VerifyDomain(ctx, s.actor, s.live(t), "shop.example.com")
-	require.NoError(t, err)
-	require.Contains(t, seen.Error, "holds something else")
-	require.Equal(t, []string{"shop.sky.test"}, hosts())
-
-	// Somebody else may claim it too, until it is proved.
-	_, err = s.CreateOrganisation(ctx, s.actor, "rival", "")
-	require.NoError(t, err)
-	rival, err := s.CreateApp(ctx, s.actor, NewApp{Name: "rival", Organisation: "rival"})
-	require.NoError(t, err)
-	_, err = s.AddDomain(ctx, s.actor, rival, "shop.example.com")
-	require.NoError(t, err)
-	s.dns["_sky.shop.example.com."] = []string{"something else", added.Challenge}
-	require.NoError(t, s.verifyDue(ctx, now().Add(recheckAfter*2)))
-	require.Equal(t, []string{"shop.sky.test", "shop.example.com"}, hosts())
-	s.dns["_sky.shop.example.com."] = []string{"something else", added.Challenge}
-	seen, err = s.VerifyDomain(ctx, s.actor, rival, "shop.example.com")
-	require.NoError(t, err)
-	require.Equal(t, models.DomainPending, seen.State, "another's challenge proves nothing")
-	for _, host := range []string{"shop.example.com", "deep.shop.example.com"} {
-		_, err = s.AddDomain(ctx, s.actor, rival, host)
-		require.True(t, models.IsCode(err, models.Conflict), host)
-	}
-	for _, host := range []string{
-		"a.com;id", "a.com{}", "*.example.com", "localhost", "10.0.0.1", "example", "-a.example.com", "a..example.com", "a b.example.com", "", "[::1]",
-	} {
-		_, err = s.AddDomain(ctx, s.actor, s.live(t), host)
-		require.True(t, models.IsCode(err, models.Invalid), host)
-	}
-	_, err = s.AddDomain(ctx, s.actor, s.live(t), "other.sky.test")
-	require.True(t, models.IsCode(err, models.Conflict), "the platform's own")
-	require.NoError(t, s.RemoveDomain(ctx, s.actor, s.live(t), "shop.example.com"))
-	require.Equal(t, []string{"shop.sky.test"}, hosts())
-}
-
-// TestInvitations: a token makes the right person a member, once.
-func TestInvitations(t *testing.T) {
-	onBothEngines(t, func(t *testing.T, b *books, _ string) {
-		ctx := t.Context()
-		b.organisation(t, "acme")
-		invitation, token, err := b.Invite(ctx, b.admin, "acme", "Ann@Example.com", models.RoleDeveloper)
-		require.NoError(t, err)
-		require.Equal(t, "ann@example.com", invitation.Email)
-		_, fresh, err := b.Invite(ctx, b.admin, "acme", "ann@example.com", models.RoleViewer)
-		require.NoError(t, err)
-		_, err = b.SignUp(ctx, NewMember{Token: token, Name: "ann", Password: "correct horse battery"})
-		require.True(t, models.IsCode(err, models.NotFound), "a second invitation voids the first")
-		_, err = b.SignUp(ctx, NewMember{Token: fresh, Name: "ann", Password: "short"})
-		require.True(t, models.IsCode(err, models.Invalid))
-		var group sync.WaitGroup
-		var mu sync.Mutex
-		made := 0
-		for i := range 8 {
-			group.Go(func() {
-				_, err := b.SignUp(context.WithoutCancel(ctx), NewMember{Token: fresh, Name: fmt.Sprintf("ann-%d", i), Password: "correct horse battery"})
-				mu.Lock()
-				defer mu.Unlock()
-				if err == nil {
-					made++
-				}
-			})
-		}
-		group.Wait()
-		require.Equal(t, 1, made)
-		members, err := b.Members(ctx, b.admin, "acme", models.PageRequest{})
-		require.NoError(t, err)
-		require.Len(t, members.Items, 2)
-
-		_, token, err = b.Invite(ctx, b.admin, "acme", "ben@example.com", models.RoleAdmin)
-		require.NoError(t, err)
-		other := models.Actor{UserID: members.Items[1].UserID, Name: members.Items[1].User.Name, Scopes: models.AllScopes()}
-		_, err = b.AcceptInvitation(ctx, other, token)
-		require.True(t, models.IsCode(err, models.Forbidden), "it was for another address")
-		events, err := b.Store.Events(ctx, store.EventFilter{Kind: "member"}, models.PageRequest{})
-		require.NoError(t, err)
-		for _, event := range events.Items {
-			require.NotContains(t, event.Detail, token)
-			require.NotContains(t, event.Detail, "correct horse")
-		}
-	})
-}
-
 // TestAPlanThatNothingStartsOnIsNotTaken: the App runs on, with the plan that it
 // had, and may try again.
 func TestAPlanThatNothingStartsOnIsNotTaken(t *testing.T) {
@@ -450,42 +344,5 @@ func TestDeployAgain(t *testing.T) {
 	for _, wrong := range []string{"HEAD;id", "--upload-pack=x", "nope", "refs/../x"} {
 		_, err = s.Deploy(ctx, s.actor, s.live(t), wrong)
 		require.True(t, models.IsCode(err, models.NotFound), wrong)
-	}
-}
-
-// TestWhoIsTakenOutDoesNotGoLive: a push whose pusher loses role or account while
-// it builds stays what it was: a build.
-func TestWhoIsTakenOutDoesNotGoLive(t *testing.T) {
-	for name, takeOut := range map[string]func(*stage, models.Membership) error{
-		"removed": func(s *stage, member models.Membership) error {
-			return s.Store.DeleteMembership(context.Background(), member)
-		},
-		"viewer": func(s *stage, member models.Membership) error {
-			_, err := s.Store.UpdateMembership(context.Background(), member, func(row *models.Membership) error {
-				row.Role = models.RoleViewer
-				return nil
-			})
-			return err
-		},
-		"disabled": func(s *stage, member models.Membership) error {
-			_, err := s.Store.UpdateUser(context.Background(), member.UserID, func(row *models.User) error {
-				row.Disabled = true
-				return nil
-			})
-			return err
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newStage(t)
-			ben := models.User{ID: models.NewID(), Name: "ben"}
-			require.NoError(t, s.Store.CreateUser(t.Context(), &ben))
-			member := models.Membership{ID: models.NewID(), OrganisationID: s.app.OrganisationID, UserID: ben.ID, Role: models.RoleDeveloper}
-			require.NoError(t, s.Store.CreateMembership(t.Context(), &member))
-			s.actor = models.Actor{UserID: ben.ID, Name: "ben", Via: "token ben", Scopes: models.AllScopes()}
-			s.build.build = func(context.Context, buildpipeline.Job) error { return takeOut(s, member) }
-			_, err := s.push(t, 1)
-			require.True(t, models.IsCode(err, models.Forbidden), "%v", err)
-			require.Nil(t, s.live(t).LiveReleaseID)
-		})
 	}
 }

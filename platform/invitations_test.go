@@ -1,0 +1,97 @@
+package platform
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/skypanel/sky/buildpipeline"
+	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
+	"github.com/stretchr/testify/require"
+)
+
+// TestInvitations: a token makes the right person a member, once.
+func TestInvitations(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, b *books, _ string) {
+		ctx := t.Context()
+		b.organisation(t, "acme")
+		invitation, token, err := b.Invite(ctx, b.admin, "acme", "Ann@Example.com", models.RoleDeveloper)
+		require.NoError(t, err)
+		require.Equal(t, "ann@example.com", invitation.Email)
+		_, fresh, err := b.Invite(ctx, b.admin, "acme", "ann@example.com", models.RoleViewer)
+		require.NoError(t, err)
+		_, err = b.SignUp(ctx, NewMember{Token: token, Name: "ann", Password: "correct horse battery"})
+		require.True(t, models.IsCode(err, models.NotFound), "a second invitation voids the first")
+		_, err = b.SignUp(ctx, NewMember{Token: fresh, Name: "ann", Password: "short"})
+		require.True(t, models.IsCode(err, models.Invalid))
+		var group sync.WaitGroup
+		var mu sync.Mutex
+		made := 0
+		for i := range 8 {
+			group.Go(func() {
+				_, err := b.SignUp(context.WithoutCancel(ctx), NewMember{Token: fresh, Name: fmt.Sprintf("ann-%d", i), Password: "correct horse battery"})
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil {
+					made++
+				}
+			})
+		}
+		group.Wait()
+		require.Equal(t, 1, made)
+		members, err := b.Members(ctx, b.admin, "acme", models.PageRequest{})
+		require.NoError(t, err)
+		require.Len(t, members.Items, 2)
+
+		_, token, err = b.Invite(ctx, b.admin, "acme", "ben@example.com", models.RoleAdmin)
+		require.NoError(t, err)
+		other := models.Actor{UserID: members.Items[1].UserID, Name: members.Items[1].User.Name, Scopes: models.AllScopes()}
+		_, err = b.AcceptInvitation(ctx, other, token)
+		require.True(t, models.IsCode(err, models.Forbidden), "it was for another address")
+		events, err := b.Store.Events(ctx, store.EventFilter{Kind: "member"}, models.PageRequest{})
+		require.NoError(t, err)
+		for _, event := range events.Items {
+			require.NotContains(t, event.Detail, token)
+			require.NotContains(t, event.Detail, "correct horse")
+		}
+	})
+}
+
+// TestWhoIsTakenOutDoesNotGoLive: a push whose pusher loses role or account while
+// it builds stays what it was: a build.
+func TestWhoIsTakenOutDoesNotGoLive(t *testing.T) {
+	for name, takeOut := range map[string]func(*stage, models.Membership) error{
+		"removed": func(s *stage, member models.Membership) error {
+			return s.Store.DeleteMembership(context.Background(), member)
+		},
+		"viewer": func(s *stage, member models.Membership) error {
+			_, err := s.Store.UpdateMembership(context.Background(), member, func(row *models.Membership) error {
+				row.Role = models.RoleViewer
+				return nil
+			})
+			return err
+		},
+		"disabled": func(s *stage, member models.Membership) error {
+			_, err := s.Store.UpdateUser(context.Background(), member.UserID, func(row *models.User) error {
+				row.Disabled = true
+				return nil
+			})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			ben := models.User{ID: models.NewID(), Name: "ben"}
+			require.NoError(t, s.Store.CreateUser(t.Context(), &ben))
+			member := models.Membership{ID: models.NewID(), OrganisationID: s.app.OrganisationID, UserID: ben.ID, Role: models.RoleDeveloper}
+			require.NoError(t, s.Store.CreateMembership(t.Context(), &member))
+			s.actor = models.Actor{UserID: ben.ID, Name: "ben", Via: "token ben", Scopes: models.AllScopes()}
+			s.build.build = func(context.Context, buildpipeline.Job) error { return takeOut(s, member) }
+			_, err := s.push(t, 1)
+			require.True(t, models.IsCode(err, models.Forbidden), "%v", err)
+			require.Nil(t, s.live(t).LiveReleaseID)
+		})
+	}
+}
