@@ -50,6 +50,19 @@ func (t *story) answer(ctx context.Context, s *server, release string, err error
 	return &body[v1.Outcome]{v1.Outcome{Release: release, Log: t.lines}}, nil
 }
 
+// operate runs what an operation does with an App of which the actor may have it
+// done, and answers with what it told. run returns the Release's name, where
+// there is one.
+func (s *server) operate(ctx context.Context, name string, action models.Action, run func(app models.App, log rollout.Log) (string, error)) (*body[v1.Outcome], error) {
+	app, err := s.Platform.App(ctx, actor(ctx), action, name)
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	told := &story{}
+	release, err := run(app, told)
+	return told.answer(ctx, s, release, err)
+}
+
 func (s *server) operations(routes huma.API) {
 	huma.Register(routes, operation(http.MethodPost, appPath+"/scale", "scale-app", "Set instance counts", models.AppDeploy), s.scale)
 	verbs := map[string]func(context.Context, models.Actor, models.App, rollout.Log) error{
@@ -59,12 +72,9 @@ func (s *server) operations(routes huma.API) {
 		run := verbs[verb]
 		huma.Register(routes, operation(http.MethodPost, appPath+"/"+verb, verb+"-app", strings.ToUpper(verb[:1])+verb[1:]+" an app", models.AppDeploy),
 			func(ctx context.Context, input *AppInput) (*body[v1.Outcome], error) {
-				app, err := s.Platform.App(ctx, actor(ctx), models.AppDeploy, input.App)
-				if err != nil {
-					return nil, s.problem(ctx, err)
-				}
-				told := &story{}
-				return told.answer(ctx, s, "", run(ctx, actor(ctx), app, told))
+				return s.operate(ctx, input.App, models.AppDeploy, func(app models.App, log rollout.Log) (string, error) {
+					return "", run(ctx, actor(ctx), app, log)
+				})
 			})
 	}
 }
@@ -73,11 +83,7 @@ func (s *server) scale(ctx context.Context, input *struct {
 	AppInput
 	Body v1.Scale
 }) (*body[v1.Outcome], error) {
-	app, err := s.Platform.App(ctx, actor(ctx), models.AppDeploy, input.App)
-	if err != nil {
-		return nil, s.problem(ctx, err)
-	}
-	told := &story{}
-	err = s.Platform.Scale(ctx, actor(ctx), app, input.Body.Formation, told)
-	return told.answer(ctx, s, "", err)
+	return s.operate(ctx, input.App, models.AppDeploy, func(app models.App, log rollout.Log) (string, error) {
+		return "", s.Platform.Scale(ctx, actor(ctx), app, input.Body.Formation, log)
+	})
 }

@@ -8,6 +8,7 @@ import (
 	v1 "github.com/skypanel/sky/api/v1"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/platform"
+	"github.com/skypanel/sky/rollout"
 )
 
 // PlanInput is a request about one Plan.
@@ -70,12 +71,9 @@ func (s *server) changeAppPlan(ctx context.Context, input *struct {
 	AppInput
 	Body v1.AppPlan
 }) (*body[v1.Outcome], error) {
-	app, err := s.Platform.App(ctx, actor(ctx), models.AppConfigure, input.App)
-	if err != nil {
-		return nil, s.problem(ctx, err)
-	}
-	told := &story{}
-	return told.answer(ctx, s, "", s.Platform.ChangeAppPlan(ctx, actor(ctx), app, input.Body.Plan, told))
+	return s.operate(ctx, input.App, models.AppConfigure, func(app models.App, log rollout.Log) (string, error) {
+		return "", s.Platform.ChangeAppPlan(ctx, actor(ctx), app, input.Body.Plan, log)
+	})
 }
 
 func (s *server) listAllPlans(ctx context.Context, input *struct {

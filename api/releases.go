@@ -8,6 +8,7 @@ import (
 	v1 "github.com/skypanel/sky/api/v1"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/platform"
+	"github.com/skypanel/sky/rollout"
 )
 
 func (s *server) releases(routes huma.API) {
@@ -47,17 +48,14 @@ func (s *server) rollback(ctx context.Context, input *struct {
 	AppInput
 	Body v1.Rollback
 }) (*body[v1.Outcome], error) {
-	app, err := s.Platform.App(ctx, actor(ctx), models.AppDeploy, input.App)
-	if err != nil {
-		return nil, s.problem(ctx, err)
-	}
-	number, err := releaseNumber(input.Body.Release)
-	if err != nil {
-		return nil, s.problem(ctx, err)
-	}
-	told := &story{}
-	release, err := s.Platform.Rollback(ctx, actor(ctx), app, number, told)
-	return told.answer(ctx, s, release.Name(), err)
+	return s.operate(ctx, input.App, models.AppDeploy, func(app models.App, log rollout.Log) (string, error) {
+		number, err := releaseNumber(input.Body.Release)
+		if err != nil {
+			return "", err
+		}
+		release, err := s.Platform.Rollback(ctx, actor(ctx), app, number, log)
+		return release.Name(), err
+	})
 }
 
 // releaseNumber reads a release's name; "" is 0.
@@ -110,15 +108,11 @@ func (s *server) changeEnv(ctx context.Context, input *struct {
 	AppInput
 	Body v1.EnvChange
 }) (*body[v1.Outcome], error) {
-	app, err := s.Platform.App(ctx, actor(ctx), models.AppConfigure, input.App)
-	if err != nil {
-		return nil, s.problem(ctx, err)
-	}
-	told := &story{}
-	release, err := s.Platform.ChangeConfig(ctx, actor(ctx), app, platform.ConfigChange(input.Body), told)
-	name := ""
-	if release != nil {
-		name = release.Name()
-	}
-	return told.answer(ctx, s, name, err)
+	return s.operate(ctx, input.App, models.AppConfigure, func(app models.App, log rollout.Log) (string, error) {
+		release, err := s.Platform.ChangeConfig(ctx, actor(ctx), app, platform.ConfigChange(input.Body), log)
+		if release == nil {
+			return "", err
+		}
+		return release.Name(), err
+	})
 }
