@@ -38,7 +38,7 @@ func TestExposedPort(t *testing.T) {
 		"FROM a AS b\nEXPOSE 7000\nFROM b\nRUN x\n":                           7000,
 		"FROM a AS b\nEXPOSE 7\nFROM --platform=linux/amd64 b as c\nFROM c\n": 7,
 	} {
-		plan, err := Detect(repo{"Dockerfile": text}.fs(), "")
+		plan, err := Detect(repo{"Dockerfile": text}.fs(), Options{})
 		require.NoError(t, err)
 		require.Equal(t, want, plan.Port, text)
 	}

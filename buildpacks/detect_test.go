@@ -41,7 +41,7 @@ func TestRefusals(t *testing.T) {
 		"bad type":           {repo{"index.html": "", "Procfile": "1web: a\n"}, `Procfile line 1: "1web" cannot name a process type`, "type: command"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Detect(test.files.fs(), "")
+			_, err := Detect(test.files.fs(), Options{})
 			refused := models.AsError(err)
 			require.NotNil(t, refused, "%v", err)
 			require.Equal(t, models.Failed, refused.Code)
@@ -54,14 +54,14 @@ func TestRefusals(t *testing.T) {
 func TestForcedBuildpack(t *testing.T) {
 	both := repo{"package.json": "{}", "server.js": nodeMain, "index.html": "", "Dockerfile": "FROM a\n"}
 	for wanted, language := range map[string]string{"": "Dockerfile", "node": "Node.js", "static": "Static site"} {
-		plan, err := Detect(both.fs(), wanted)
+		plan, err := Detect(both.fs(), Options{Buildpack: wanted})
 		require.NoError(t, err)
 		require.Equal(t, language, plan.Language)
 	}
-	_, err := Detect(both.fs(), "cobol")
+	_, err := Detect(both.fs(), Options{Buildpack: "cobol"})
 	require.True(t, models.IsCode(err, models.Invalid))
 	require.Contains(t, models.AsError(err).Remedy, strings.Join(Names(), ", "))
-	_, err = Detect(both.fs(), "go")
+	_, err = Detect(both.fs(), Options{Buildpack: "go"})
 	require.True(t, models.IsCode(err, models.Failed))
 }
 
@@ -71,7 +71,7 @@ func TestVersions(t *testing.T) {
 		want  Requirement
 	}{
 		"node default":    {repo{"package.json": "{}"}, Requirement{Type: "node"}},
-		"engines":         {repo{"package.json": `{"engines": {"node": ">=20 <23"}}`, ".nvmrc": "18"}, Requirement{"node", ">=20 <23", "engines.node"}},
+		"engines":         {repo{"package.json": `{"engines": {"node": ">=20 <23"}}`, ".nvmrc": "22"}, Requirement{"node", ">=20 <23", "engines.node"}},
 		".nvmrc":          {repo{"package.json": "{}", ".nvmrc": "# ours\n\nv20.11.0\n"}, Requirement{"node", "20.11.0", ".nvmrc"}},
 		".nvmrc lts":      {repo{"package.json": "{}", ".nvmrc": "lts/iron"}, Requirement{"node", "lts/iron", ".nvmrc"}},
 		".node-version":   {repo{"package.json": "{}", ".node-version": "22"}, Requirement{"node", "22", ".node-version"}},
@@ -86,7 +86,7 @@ func TestVersions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.files["Procfile"] = "web: start"
-			plan, err := Detect(test.files.fs(), "")
+			plan, err := Detect(test.files.fs(), Options{})
 			require.NoError(t, err)
 			require.Equal(t, test.want, *plan.Need)
 		})
@@ -108,7 +108,7 @@ func TestGoMains(t *testing.T) {
 		"root first":    {repo{"cmd/a/m.go": goMain, "x.go": goMain}, []string{".", "cmd/a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			mains, err := mainPackages(source{test.files.fs()})
+			mains, err := mainPackages(source{files: test.files.fs()})
 			require.NoError(t, err)
 			require.Equal(t, test.mains, goApp{module: "example.com/hello"}.distinct(mains))
 		})
@@ -118,13 +118,13 @@ func TestGoMains(t *testing.T) {
 // TestHints shows that a misspelt file is told of even where an app was
 // recognised without it.
 func TestHints(t *testing.T) {
-	plan, err := Detect(repo{"app.py": "", "requirments.txt": "flask"}.fs(), "")
+	plan, err := Detect(repo{"app.py": "", "requirments.txt": "flask"}.fs(), Options{})
 	require.NoError(t, err)
 	require.Contains(t, plan.Reasons, "did you mean requirements.txt? The repository has requirments.txt")
 }
 
 func TestWorkersNeedNoWeb(t *testing.T) {
-	plan, err := Detect(repo{"requirements.txt": "redis", "work.py": "", "Procfile": "\ufeffworker: python work.py\r\n"}.fs(), "")
+	plan, err := Detect(repo{"requirements.txt": "redis", "work.py": "", "Procfile": "\ufeffworker: python work.py\r\n"}.fs(), Options{})
 	require.NoError(t, err)
 	require.Equal(t, models.Processes{"worker": {"python", "work.py"}}, plan.Processes)
 }

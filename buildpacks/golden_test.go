@@ -151,7 +151,7 @@ func TestGoldenDockerfiles(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan, err := Detect(test.files.fs(), "")
+			plan, err := Detect(test.files.fs(), Options{})
 			require.NoError(t, err)
 			require.Equal(t, test.web, plan.Processes[models.WebProcess])
 			require.Equal(t, test.reasons, strings.Join(plan.Reasons, "; "))

@@ -67,19 +67,15 @@ func otherPackageManager(src source) error {
 }
 
 func nodeVersion(src source, manifest packageJSON) (*Requirement, error) {
-	if wanted := manifest.Engines["node"]; wanted != "" {
-		return &Requirement{Type: "node", Constraint: wanted, Source: "engines.node"}, nil
-	}
+	wishes := []wish{{manifest.Engines["node"], "engines.node"}}
 	for _, name := range []string{".nvmrc", ".node-version"} {
 		wanted, err := src.line(name)
 		if err != nil {
 			return nil, err
 		}
-		if wanted != "" {
-			return &Requirement{Type: "node", Constraint: strings.TrimPrefix(wanted, "v"), Source: name}, nil
-		}
+		wishes = append(wishes, wish{strings.TrimPrefix(wanted, "v"), name})
 	}
-	return &Requirement{Type: "node"}, nil
+	return src.requirement("node", wishes...)
 }
 
 // start finds the command that npm's users expect to start the app.

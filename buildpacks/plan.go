@@ -21,6 +21,12 @@ type Plan struct {
 	// Need is the Runtime that the plan builds on; nil for a repository's own
 	// Dockerfile.
 	Need *Requirement
+	// Tools are Runtimes whose build images serve stages beside the language's
+	// own, such as Node.js for the assets of a PHP app.
+	Tools []Requirement
+	// Context is the directory of the repository that the build sees: "." where
+	// an app in a directory needs files above it, else the app's root directory.
+	Context string
 	// Render returns the Dockerfile for the images that meet Need. It is nil
 	// where DockerfilePath names one in the repository.
 	Render         func(Images) string
@@ -48,6 +54,27 @@ type Images struct {
 	ExtraCA bool
 	// GoSeed is set when Build has a compiled standard library in /go-seed.
 	GoSeed bool
+	// Tools are the build images of the plan's Tools, by type.
+	Tools map[string]string
+	// Variables are the names of the config variables that builds may read. Each
+	// is a build secret of the id VariableSecret(name).
+	Variables []string
+}
+
+// Options are what the App's owner decided beside what the repository holds.
+type Options struct {
+	// Buildpack forces the buildpack of that name; empty lets the files decide.
+	Buildpack string
+	// Root is the directory of the repository that holds the app; empty or "."
+	// is the whole.
+	Root string
+	// Config is what of the App's Config may be known to a build, such as
+	// NODE_VERSION. Values are never written into a Dockerfile.
+	Config map[string]string
+	// BuildCommand runs instead of the build that the buildpack would choose,
+	// and StartCommand starts "web" where no Procfile does.
+	BuildCommand string
+	StartCommand string
 }
 
 // buildpack is one language. detect returns nil when the files are not its own,
@@ -70,23 +97,21 @@ func ordered() []buildpack {
 	}
 }
 
-// Detect plans the build of files. A non-empty wanted forces the buildpack of
-// that name. A repository that nobody recognises, or that its buildpack cannot
-// build, is models.Failed with what was looked for.
-func Detect(files fs.FS, wanted string) (*Plan, error) {
-	src := source{files}
+// Detect plans the build of a repository's files. A repository that nobody
+// recognises, or that its buildpack cannot build, is models.Failed with what was
+// looked for.
+func Detect(files fs.FS, options Options) (*Plan, error) {
+	src, err := newSource(files, options)
+	if err != nil {
+		return nil, err
+	}
 	procfile, err := readProcfile(src)
 	if err != nil {
 		return nil, err
 	}
-	packs := ordered()
-	if wanted != "" {
-		at := slices.IndexFunc(packs, func(pack buildpack) bool { return pack.name == wanted })
-		if at < 0 {
-			return nil, models.Errorf(models.Invalid, "there is no buildpack %q", wanted).WithField("buildpack").
-				WithRemedy("use one of %s", strings.Join(Names(), ", "))
-		}
-		packs = packs[at : at+1]
+	packs, err := asked(src)
+	if err != nil {
+		return nil, err
 	}
 	for _, pack := range packs {
 		plan, err := pack.detect(src)
@@ -95,14 +120,34 @@ func Detect(files fs.FS, wanted string) (*Plan, error) {
 		}
 		if plan != nil {
 			plan.Buildpack = pack.name
-			if found, right := misspelling(src); found != "" {
-				plan.Reasons = append(plan.Reasons, "did you mean "+right+"? The repository has "+found)
-			}
-			return complete(plan, procfile)
+			return complete(src, plan, procfile)
 		}
 	}
 	return nil, unrecognised(src)
 }
+
+// asked returns the buildpacks to ask: all of them, or the one that the App's
+// setting or its variable BUILDPACK names.
+func asked(src source) ([]buildpack, error) {
+	wanted, field := src.options.Buildpack, "buildpack"
+	if wanted == "" {
+		wanted, field = src.options.Config[buildpackVariable], buildpackVariable
+	}
+	packs := ordered()
+	if wanted == "" {
+		return packs, nil
+	}
+	at := slices.IndexFunc(packs, func(pack buildpack) bool { return pack.name == wanted })
+	if at < 0 {
+		return nil, models.Errorf(models.Invalid, "there is no buildpack %q", wanted).WithField(field).
+			WithRemedy("use one of %s", strings.Join(Names(), ", "))
+	}
+	return packs[at : at+1], nil
+}
+
+// buildpackVariable is the config variable that forces a buildpack, where the
+// App's setting does not.
+const buildpackVariable = "BUILDPACK"
 
 // Names lists the buildpacks in the order in which they are asked.
 func Names() []string {
@@ -113,10 +158,21 @@ func Names() []string {
 	return names
 }
 
-// complete lets the Procfile overrule the plan's own processes.
-func complete(plan *Plan, procfile models.Processes) (*Plan, error) {
+// complete lets the Procfile, then the App's start command, overrule the plan's
+// own processes.
+func complete(src source, plan *Plan, procfile models.Processes) (*Plan, error) {
 	if plan.Processes == nil {
 		plan.Processes = models.Processes{}
+	}
+	if plan.Context == "" {
+		plan.Context = src.root
+	}
+	if found, right := misspelling(src); found != "" {
+		plan.Reasons = append(plan.Reasons, "did you mean "+right+"? The repository has "+found)
+	}
+	if command := src.options.StartCommand; command != "" {
+		plan.Processes[models.WebProcess] = argv(command)
+		plan.Reasons = append(plan.Reasons, "web: the app's start command")
 	}
 	for process, command := range procfile {
 		plan.Processes[process] = command

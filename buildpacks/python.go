@@ -51,16 +51,17 @@ func detectPython(src source) (*Plan, error) {
 }
 
 func pythonVersion(src source) (*Requirement, error) {
+	var wishes []wish
 	for _, name := range []string{".python-version", "runtime.txt"} {
 		wanted, err := src.line(name)
 		if err != nil {
 			return nil, err
 		}
 		if wanted = strings.TrimPrefix(wanted, "python-"); wanted != "" {
-			return &Requirement{Type: "python", Constraint: "~" + majorMinor(wanted), Source: name}, nil
+			wishes = append(wishes, wish{"~" + majorMinor(wanted), name})
 		}
 	}
-	return &Requirement{Type: "python"}, nil
+	return src.requirement("python", wishes...)
 }
 
 // uses reports whether name is among the dependencies, in either list.

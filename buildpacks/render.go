@@ -32,14 +32,28 @@ func (d *dockerfile) from(image, stage string) {
 	if d.images.ExtraCA {
 		d.line("ENV NODE_EXTRA_CA_CERTS=%[1]s PIP_CERT=%[1]s SSL_CERT_FILE=%[1]s COMPOSER_CAFILE=%[1]s", caPath)
 	}
+	if len(d.images.Variables) > 0 {
+		d.line("ARG %s", VariablesHash)
+	}
 }
 
-// run writes a RUN with the private certificate authority and the caches
-// mounted; caches maps a cache's name to its directory.
+// VariablesHash is the build argument that changes with the values of the
+// variables that a build may read: BuildKit does not look at secrets when it
+// decides whether a step is to run again.
+const VariablesHash = "SKY_VARIABLES"
+
+// VariableSecret is the id of the build secret that holds a config variable.
+func VariableSecret(name string) string { return "sky-variable-" + name }
+
+// run writes a RUN with the private certificate authority, the variables that
+// builds may read, and the given caches mounted.
 func (d *dockerfile) run(command string, mounts ...string) {
 	parts := append([]string{"RUN"}, mounts...)
 	if d.images.ExtraCA {
 		parts = append(parts, caMount)
+	}
+	for _, name := range d.images.Variables {
+		parts = append(parts, fmt.Sprintf("--mount=type=secret,id=%s,env=%s", VariableSecret(name), name))
 	}
 	d.line("%s %s", strings.Join(parts, " "), command)
 }

@@ -3,14 +3,42 @@ package buildpacks
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
+	"path"
 	"strings"
 
+	"github.com/pelletier/go-toml/v2"
 	"github.com/skypanel/sky/models"
 )
 
-// source is a commit's files with the questions that buildpacks ask.
-type source struct{ files fs.FS }
+// source is the files of an app with the questions that buildpacks ask.
+type source struct {
+	files fs.FS // of the app's root directory
+	// repository is all files of the commit, and root the directory in it that
+	// holds the app; "." where that is all of it.
+	repository fs.FS
+	root       string
+	options    Options
+}
+
+func newSource(repository fs.FS, options Options) (source, error) {
+	root := path.Clean(strings.Trim(options.Root, "/"))
+	src := source{files: repository, repository: repository, root: root, options: options}
+	if root == "." {
+		return src, nil
+	}
+	info, err := fs.Stat(repository, root)
+	if err != nil || !info.IsDir() {
+		return source{}, models.Errorf(models.Failed, "the repository has no directory %s", root).WithField("root_dir").
+			WithRemedy("sky apps set root-dir=DIRECTORY names the one that holds the app; an empty one is the whole repository")
+	}
+	src.files, err = fs.Sub(repository, root)
+	if err != nil {
+		return source{}, models.Errorf(models.Internal, "open %s: %w", root, err)
+	}
+	return src, nil
+}
 
 // maxManifest bounds what is read of one manifest.
 const maxManifest = 8 << 20
@@ -83,6 +111,25 @@ func (s source) readJSON(name string, into any) (bool, error) {
 	}
 	if err != nil {
 		return false, models.Errorf(models.Failed, "%s is not valid JSON: %s", name, err).
+			WithRemedy("fix the file; `git diff HEAD~1 -- %s` shows the last change", name).WithField(name)
+	}
+	return true, nil
+}
+
+// readTOML decodes a TOML manifest; a missing file is false.
+func (s source) readTOML(name string, into any) (bool, error) {
+	text, ok, err := s.read(name)
+	if err != nil || !ok {
+		return false, err
+	}
+	if err := toml.Unmarshal([]byte(text), into); err != nil {
+		var where *toml.DecodeError
+		line := ""
+		if errors.As(err, &where) {
+			row, _ := where.Position()
+			line = fmt.Sprintf(" line %d", row)
+		}
+		return false, models.Errorf(models.Failed, "%s%s is not valid TOML: %s", name, line, strings.TrimPrefix(err.Error(), "toml: ")).
 			WithRemedy("fix the file; `git diff HEAD~1 -- %s` shows the last change", name).WithField(name)
 	}
 	return true, nil

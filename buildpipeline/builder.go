@@ -24,14 +24,17 @@ type Log interface {
 	Detail(text string)
 }
 
+// Options are what the App's owner decided about its builds.
+type Options = buildpacks.Options
+
 // Job is one commit to build.
 type Job struct {
-	App       string
-	AppID     models.ID
-	Number    int // the Build's number within its App
-	Commit    string
-	Files     fs.FS
-	Buildpack string // forces one; empty lets the files decide
+	App     string
+	AppID   models.ID
+	Number  int // the Build's number within its App
+	Commit  string
+	Files   fs.FS
+	Options Options
 	// Runtimes are the admin's rows to choose from.
 	Runtimes []models.Runtime
 	// ClearCache builds without any cache.
@@ -124,12 +127,15 @@ func (b *Builder) Build(ctx context.Context, job Job) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if job.Files, err = fs.Sub(job.Files, result.Plan.Context); err != nil {
+		return Result{}, fmt.Errorf("open %s: %w", result.Plan.Context, err)
+	}
 	return b.compile(ctx, job, result)
 }
 
 // detect finds the plan and its base images, and says both to the pusher.
 func (b *Builder) detect(ctx context.Context, job Job) (Result, error) {
-	plan, err := buildpacks.Detect(job.Files, job.Buildpack)
+	plan, err := buildpacks.Detect(job.Files, job.Options)
 	if err != nil {
 		return Result{}, err
 	}

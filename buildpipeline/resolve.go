@@ -17,25 +17,41 @@ import (
 	"github.com/skypanel/sky/models"
 )
 
-// resolve finds base images that meet the plan's Requirement: the admin's rows
-// in order of preference, each by its own images or else by a stack image.
+// resolve finds the base images of a plan: the language's own, and the build
+// images of its tools.
 func (b *Builder) resolve(ctx context.Context, plan *buildpacks.Plan, rows []models.Runtime, log Log) (buildpacks.Images, error) {
-	candidates, offered := choose(*plan.Need, rows)
-	for _, row := range candidates {
-		images, ok, err := b.obtain(ctx, row, log)
+	images, err := b.find(ctx, *plan.Need, plan.Language, rows, log)
+	if err != nil {
+		return buildpacks.Images{}, err
+	}
+	images.ExtraCA = b.extraCA != nil
+	images.Tools = map[string]string{}
+	for _, tool := range plan.Tools {
+		found, err := b.find(ctx, tool, tool.Type, rows, log)
 		if err != nil {
 			return buildpacks.Images{}, err
 		}
-		if ok {
-			images.ExtraCA = b.extraCA != nil
-			return images, nil
+		images.Tools[tool.Type] = found.Build
+	}
+	return images, nil
+}
+
+// find returns images that meet need: the admin's rows in order of preference,
+// each by its own images or else by a stack image. name is need's language for
+// people.
+func (b *Builder) find(ctx context.Context, need buildpacks.Requirement, name string, rows []models.Runtime, log Log) (buildpacks.Images, error) {
+	candidates, offered := choose(need, rows)
+	for _, row := range candidates {
+		images, ok, err := b.obtain(ctx, row, log)
+		if err != nil || ok {
+			return images, err
 		}
 	}
-	wanted := strings.TrimSpace(plan.Language + " " + plan.Need.Constraint)
-	failure := models.Errorf(models.Failed, "%s is not available", wanted).WithField(plan.Need.Source).
+	wanted := strings.TrimSpace(name + " " + need.Constraint)
+	failure := models.Errorf(models.Failed, "%s is not available", wanted).WithField(need.Source).
 		WithRemedy("ask for one of %s", strings.Join(offered, ", "))
-	if plan.Need.Source != "" {
-		failure.Message += ", which " + plan.Need.Source + " asks for"
+	if need.Source != "" {
+		failure.Message += ", which " + need.Source + " asks for"
 	}
 	return buildpacks.Images{}, failure
 }

@@ -205,7 +205,7 @@ func (p *Platform) build(ctx context.Context, app models.App, build models.Build
 	}
 	return p.Builder.Build(ctx, buildpipeline.Job{
 		App: app.Name, AppID: app.ID, Number: build.Number, Commit: build.Commit, Files: files,
-		Buildpack: app.Buildpack, Runtimes: runtimes, ClearCache: build.ClearCache, Log: log,
+		Options: buildpipeline.Options{Buildpack: app.Buildpack}, Runtimes: runtimes, ClearCache: build.ClearCache, Log: log,
 	})
 }
 
