@@ -35,6 +35,10 @@ stop: ## Stop what `make demo` started
 test: build docker ## Run all tests, with real git, Docker and PostgreSQL
 	@scripts/test.sh $(PACKAGES)
 
+.PHONY: apps
+apps: build docker ## Build and run every app of buildpipeline/testdata/apps, the heavy ones too
+	@SKY_TEST_APPS=all scripts/apps.sh
+
 .PHONY: unit
 unit: ## Run the tests that need nothing but Go and git
 	CGO_ENABLED=1 $(GO) test -race -short $(PACKAGES)

@@ -48,7 +48,13 @@ func newBench(t *testing.T) *bench {
 		}
 		t.Skip(testBase + " is missing")
 	}
-	builder, err := New(Config{Concurrency: 1})
+	var extraCA []byte
+	if name := os.Getenv("SKY_TEST_CA"); name != "" {
+		var err error
+		extraCA, err = os.ReadFile(name)
+		require.NoError(t, err)
+	}
+	builder, err := New(Config{Concurrency: 1, ExtraCA: extraCA})
 	require.NoError(t, err)
 	b := &bench{Builder: builder, docker: docker, log: &memory{}, app: models.NewID()}
 	t.Cleanup(func() {

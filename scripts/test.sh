@@ -27,6 +27,5 @@ export SKY_TEST_DATABASE=postgres
 CGO_ENABLED=1 go test -race -count=1 -timeout 20m ./api ./platform
 CGO_ENABLED=1 go test -race -count=1 -timeout 20m -run 'TestTranscripts/(first-push|first-day|operate|crash)' ./cmd/sky
 unset SKY_TEST_DATABASE
-# BuildKit races with itself where two stages begin from images: without the
-# detector, what the detector had to leave out.
-go test -count=1 -timeout 10m -run 'TestNodeWorkspaces' ./buildpipeline
+say "real apps"
+scripts/apps.sh
