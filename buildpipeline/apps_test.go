@@ -219,7 +219,7 @@ func (b *bench) serve(t *testing.T, result Result, env map[string]string) liveAp
 	state, err := b.docker.ContainerInspect(t.Context(), made.ID)
 	require.NoError(t, err)
 	port := strconv.Itoa(result.Plan.Port)
-	return liveApp{b, made.ID, "http://" + net.JoinHostPort(state.NetworkSettings.IPAddress, port)}
+	return liveApp{b, made.ID, "http://" + net.JoinHostPort(state.NetworkSettings.Networks["bridge"].IPAddress, port)}
 }
 
 // get asks until the app answers as wanted; an app that ends, or does not in
