@@ -7,6 +7,10 @@ type User struct {
 	ID    ID `gorm:"primaryKey"`
 	Name  string
 	Email *string // in lower case, unique
+	// EmailProven is set when the User showed that they read what is sent there,
+	// or an admin of the platform set it. Who only claims an address loses it to
+	// somebody who proves it.
+	EmailProven bool
 	// Admin users manage the platform.
 	Admin bool
 	// PasswordHash is argon2id's, in its PHC string; empty when there is none.

@@ -43,8 +43,10 @@ type Build struct {
 	ActorID ID
 	// Via is the proof that the pusher gave, such as "key SHA256:…". It is asked
 	// for again before anything goes live.
-	Via   string
-	State BuildState
+	Via string
+	// TokenID is the API token that the push was made with, if it was one.
+	TokenID *ID
+	State   BuildState
 	// Runtime and Reason are what detection found: "Node.js 22" and why.
 	Runtime string
 	Reason  string

@@ -5,6 +5,7 @@ import (
 
 	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
 )
 
 // permit refuses an actor what neither their role in the Organisation nor the
@@ -14,7 +15,7 @@ func (p *Platform) permit(ctx context.Context, actor models.Actor, action models
 	if actor.OrganisationID != nil && *actor.OrganisationID != organisation {
 		return models.Errorf(models.NotFound, "no such organisation")
 	}
-	role, err := p.roleOf(ctx, actor, organisation)
+	role, err := roleOf(ctx, p.Store, actor, organisation)
 	if err != nil {
 		return err
 	}
@@ -30,11 +31,11 @@ func (p *Platform) permit(ctx context.Context, actor models.Actor, action models
 
 // roleOf returns the actor's role in the Organisation; NotFound when they have
 // none.
-func (p *Platform) roleOf(ctx context.Context, actor models.Actor, organisation models.ID) (models.Role, error) {
+func roleOf(ctx context.Context, rows *store.Store, actor models.Actor, organisation models.ID) (models.Role, error) {
 	if actor.Admin {
 		return models.RoleOwner, nil
 	}
-	membership, err := p.Store.Membership(ctx, organisation, actor.UserID)
+	membership, err := rows.Membership(ctx, organisation, actor.UserID)
 	return membership.Role, err
 }
 

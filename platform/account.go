@@ -21,7 +21,7 @@ func (p *Platform) Account(ctx context.Context, actor models.Actor) (models.User
 }
 
 // AccountChange is what somebody changes of their own account; nil leaves it as
-// it is. An empty Email removes it.
+// it is. An empty Email removes it; another one is a claim until it is proven.
 type AccountChange struct{ Email *string }
 
 // ChangeAccount changes the actor's own account.
@@ -30,7 +30,7 @@ func (p *Platform) ChangeAccount(ctx context.Context, actor models.Actor, revisi
 	if err != nil {
 		return models.User{}, err
 	}
-	if err := putEmail(&user, change.Email); err != nil {
+	if err := putEmail(&user, change.Email, claimed); err != nil {
 		return models.User{}, err
 	}
 	wanted := user
@@ -39,7 +39,7 @@ func (p *Platform) ChangeAccount(ctx context.Context, actor models.Actor, revisi
 			if err := models.CheckRevision(revision, row.Revision()); err != nil {
 				return err
 			}
-			return putEmail(row, change.Email)
+			return putEmail(row, change.Email, claimed)
 		})
 		return err
 	})

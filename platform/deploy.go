@@ -102,24 +102,35 @@ func (p *Platform) deploySteps(ctx context.Context, build *models.Build, started
 }
 
 // stillAllowed refuses to go live for a pusher who may no longer deploy: whose
-// SSH key, account or role was taken away while the build waited and ran.
+// SSH key, API token, account or role was taken away while the build waited and
+// ran.
 func (p *Platform) stillAllowed(ctx context.Context, app models.App, build models.Build) error {
-	actor, err := p.actor(ctx, build.ActorID, build.Via)
-	if fingerprint, isKey := strings.CutPrefix(build.Via, viaKey); isKey && err == nil {
-		actor, err = p.ActorByKey(ctx, fingerprint)
-	}
+	actor, err := p.pusher(ctx, build)
 	if models.IsCode(err, models.Unauthorized) {
-		return models.Errorf(models.Forbidden, "the key or the account that pushed this was removed meanwhile")
+		return models.Errorf(models.Forbidden, "the key, the token or the account that pushed this was removed meanwhile")
 	}
 	if err != nil {
 		return err
 	}
-	actor.Scopes = models.AllScopes() // its token had the scope when it pushed
 	err = p.permit(ctx, actor, models.AppDeploy, app.OrganisationID)
 	if models.IsCode(err, models.NotFound) || models.IsCode(err, models.Forbidden) {
 		return models.Errorf(models.Forbidden, "%s may no longer deploy %s", actor.Name, app.Name)
 	}
 	return err
+}
+
+// pusher returns who pushed a Build, by what they proved themselves with then;
+// Unauthorized when that is good no more. A browser session may have ended since.
+func (p *Platform) pusher(ctx context.Context, build models.Build) (models.Actor, error) {
+	if build.TokenID != nil {
+		return p.Renewed(ctx, models.Actor{TokenID: build.TokenID})
+	}
+	if fingerprint, isKey := strings.CutPrefix(build.Via, viaKey); isKey {
+		return p.ActorByKey(ctx, fingerprint)
+	}
+	actor, err := p.actor(ctx, build.ActorID, build.Via)
+	actor.Scopes = models.AllScopes()
+	return actor, err
 }
 
 // checkFastForward refuses a push that was made before another one went live,

@@ -19,9 +19,6 @@ func (p *Platform) Invite(ctx context.Context, actor models.Actor, name, email s
 	if err := models.CheckRole(role); err != nil {
 		return models.Invitation{}, "", err
 	}
-	if err := p.outranks(ctx, actor, organisation.ID, role); err != nil {
-		return models.Invitation{}, "", err
-	}
 	if email, err = models.CleanEmail(email); err != nil {
 		return models.Invitation{}, "", err
 	}
@@ -31,7 +28,12 @@ func (p *Platform) Invite(ctx context.Context, actor models.Actor, name, email s
 		InviterID: actor.UserID, ExpiresAt: now().Add(invitationLife), CreatedAt: now(),
 	}
 	what := fact{kind: "member.invite", detail: fmt.Sprintf("%s as %s", email, role), organisation: &organisation.ID}
-	err = p.commit(ctx, actor, what, func(tx *store.Store) error { return tx.ReplaceInvitation(ctx, &invitation) })
+	err = p.commit(ctx, actor, what, func(tx *store.Store) error {
+		if err := leads(ctx, tx, actor, organisation.ID, role); err != nil {
+			return err
+		}
+		return tx.ReplaceInvitation(ctx, &invitation)
+	})
 	return invitation, token, err
 }
 
@@ -60,7 +62,7 @@ func (p *Platform) WithdrawInvitation(ctx context.Context, actor models.Actor, n
 }
 
 // AcceptInvitation makes actor a member, by a token that was sent to their own
-// address. It is spent by it.
+// address, which it proves. It is spent by it.
 func (p *Platform) AcceptInvitation(ctx context.Context, actor models.Actor, token string) (OrganisationView, error) {
 	if err := permitAccount(actor, models.AccountManage); err != nil {
 		return OrganisationView{}, err
@@ -78,7 +80,13 @@ func (p *Platform) AcceptInvitation(ctx context.Context, actor models.Actor, tok
 			WithField("token").WithRemedy("log in with the account that it was sent to, or ask for one to your address")
 	}
 	what := fact{kind: "member.join", detail: string(invitation.Role), organisation: &invitation.OrganisationID}
-	err = p.commit(ctx, actor, what, func(tx *store.Store) error { return join(ctx, tx, invitation, user.ID) })
+	err = p.commit(ctx, actor, what, func(tx *store.Store) error {
+		_, err := tx.UpdateUser(ctx, user.ID, func(row *models.User) error { return putEmail(row, &invitation.Email, vouched) })
+		if err != nil {
+			return err
+		}
+		return join(ctx, tx, invitation, user.ID)
+	})
 	if err != nil {
 		return OrganisationView{}, err
 	}
@@ -145,13 +153,14 @@ type NewMember struct {
 }
 
 // SignUp makes an account for somebody who was invited, with the address that the
-// invitation was sent to, and makes them a member. The invitation is spent by it.
+// invitation was sent to, and makes them a member. Its token proves the address:
+// who only claims that loses it. The invitation is spent by it.
 func (p *Platform) SignUp(ctx context.Context, wanted NewMember) (models.User, error) {
 	invitation, err := p.openInvitation(ctx, wanted.Token)
 	if err != nil {
 		return models.User{}, err
 	}
-	user := models.User{ID: models.NewID(), Name: wanted.Name, Email: &invitation.Email, CreatedAt: now()}
+	user := models.User{ID: models.NewID(), Name: wanted.Name, Email: &invitation.Email, EmailProven: vouched, CreatedAt: now()}
 	if err := models.CheckUserName(user.Name); err != nil {
 		return models.User{}, err
 	}
@@ -161,7 +170,7 @@ func (p *Platform) SignUp(ctx context.Context, wanted NewMember) (models.User, e
 	actor := models.Actor{UserID: user.ID, Name: user.Name, Via: "invitation", Address: wanted.Address}
 	what := fact{kind: "member.join", detail: user.Name + " as " + string(invitation.Role), organisation: &invitation.OrganisationID}
 	err = p.commit(ctx, actor, what, func(tx *store.Store) error {
-		if err := tx.CreateUser(ctx, &user); err != nil {
+		if err := createUser(ctx, tx, &user); err != nil {
 			return err
 		}
 		return join(ctx, tx, invitation, user.ID)

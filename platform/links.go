@@ -139,7 +139,7 @@ func (p *Platform) Setup(ctx context.Context, choice SetupChoice) (models.User, 
 	if err != nil {
 		return models.User{}, err
 	}
-	after.Email = &email
+	after.Email, after.EmailProven = &email, vouched
 	if after.PasswordHash, err = p.newPassword(ctx, after, choice.Password); err != nil {
 		return models.User{}, err
 	}
@@ -200,7 +200,7 @@ func (p *Platform) newPassword(ctx context.Context, user models.User, password s
 // transaction. It ends their links and their sessions.
 func putPassword(ctx context.Context, tx *store.Store, wanted models.User) error {
 	_, err := tx.UpdateUser(ctx, wanted.ID, func(row *models.User) error {
-		row.Name, row.Email, row.PasswordHash = wanted.Name, wanted.Email, wanted.PasswordHash
+		row.Name, row.Email, row.EmailProven, row.PasswordHash = wanted.Name, wanted.Email, wanted.EmailProven, wanted.PasswordHash
 		return nil
 	})
 	if err != nil {

@@ -57,7 +57,7 @@ func (p *Platform) OrganisationFor(ctx context.Context, actor models.Actor, name
 	if err != nil {
 		return OrganisationView{}, err
 	}
-	role, err := p.roleOf(ctx, actor, organisation.ID)
+	role, err := roleOf(ctx, p.Store, actor, organisation.ID)
 	return OrganisationView{organisation, role}, err
 }
 
@@ -145,7 +145,7 @@ func (p *Platform) ChangeOrganisation(ctx context.Context, actor models.Actor, n
 	if err != nil {
 		return OrganisationView{}, err
 	}
-	role, err := p.roleOf(ctx, actor, organisation.ID)
+	role, err := roleOf(ctx, p.Store, actor, organisation.ID)
 	return OrganisationView{organisation, role}, err
 }
 
@@ -225,11 +225,15 @@ func (p *Platform) ChangeMember(ctx context.Context, actor models.Actor, name, u
 	if err != nil {
 		return Member{}, err
 	}
-	if err := p.outranks(ctx, actor, member.OrganisationID, member.Role, role); err != nil {
-		return Member{}, err
-	}
 	what := fact{kind: "member.change", detail: fmt.Sprintf("%s is %s", member.User.Name, role), organisation: &member.OrganisationID}
 	err = p.commit(ctx, actor, what, func(tx *store.Store) error {
+		before, err := tx.Membership(ctx, member.OrganisationID, member.UserID)
+		if err != nil {
+			return err
+		}
+		if err := leads(ctx, tx, actor, member.OrganisationID, before.Role, role); err != nil {
+			return err
+		}
 		member.Membership, err = tx.UpdateMembership(ctx, member.Membership, func(row *models.Membership) error {
 			row.Role = role
 			return nil
@@ -249,23 +253,38 @@ func (p *Platform) RemoveMember(ctx context.Context, actor models.Actor, name, u
 	if err != nil {
 		return err
 	}
-	if user == actor.Name {
-		err = permitAccount(actor, models.AccountManage)
-	} else {
-		err = p.outranks(ctx, actor, member.OrganisationID, member.Role)
-	}
-	if err != nil {
-		return err
+	leaves := user == actor.Name
+	if leaves {
+		if err := permitAccount(actor, models.AccountManage); err != nil {
+			return err
+		}
 	}
 	what := fact{kind: "member.remove", detail: member.User.Name, organisation: &member.OrganisationID}
-	return p.commit(ctx, actor, what, func(tx *store.Store) error { return tx.DeleteMembership(ctx, member.Membership) })
+	return p.commit(ctx, actor, what, func(tx *store.Store) error {
+		before, err := tx.Membership(ctx, member.OrganisationID, member.UserID)
+		if err == nil && !leaves {
+			err = leads(ctx, tx, actor, member.OrganisationID, before.Role)
+		}
+		if err != nil {
+			return err
+		}
+		return tx.DeleteMembership(ctx, before)
+	})
 }
 
-// outranks refuses to touch roles above the actor's own.
-func (p *Platform) outranks(ctx context.Context, actor models.Actor, organisation models.ID, roles ...models.Role) error {
-	own, err := p.roleOf(ctx, actor, organisation)
+// leads refuses who may not manage the Organisation's members, or touches roles
+// above their own. It looks in the transaction of the change, and keeps other
+// changes of the members away: a role that is taken away meanwhile does not count.
+func leads(ctx context.Context, tx *store.Store, actor models.Actor, organisation models.ID, roles ...models.Role) error {
+	if _, err := tx.LockOrganisation(ctx, organisation); err != nil {
+		return err
+	}
+	own, err := roleOf(ctx, tx, actor, organisation)
 	if err != nil {
 		return err
+	}
+	if !own.May(models.MemberManage) {
+		return models.Errorf(models.Forbidden, "your role %s does not allow this (%s)", own, models.MemberManage)
 	}
 	above := slices.ContainsFunc(roles, func(role models.Role) bool { return role.Above(own) })
 	if above {

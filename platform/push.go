@@ -243,7 +243,7 @@ func (p *Platform) submit(ctx context.Context, push *models.Push, deploy *models
 	}
 	build := models.Build{
 		ID: models.NewID(), AppID: push.App.ID, Ref: deploy.Name, Commit: deploy.New, Subject: narrative.Clean(commit.Subject),
-		ActorID: push.Actor.UserID, Via: push.Actor.Via, State: models.BuildQueued, ClearCache: options.clearCache, CreatedAt: now(),
+		ActorID: push.Actor.UserID, Via: push.Actor.Via, TokenID: push.Actor.TokenID, State: models.BuildQueued, ClearCache: options.clearCache, CreatedAt: now(),
 	}
 	for _, update := range carried {
 		build.Updates = append(build.Updates, *update)

@@ -49,12 +49,12 @@ func (p *Platform) CreateUser(ctx context.Context, actor models.Actor, wanted Ne
 	if err := models.CheckUserName(user.Name); err != nil {
 		return models.User{}, nil, err
 	}
-	if err := putEmail(&user, &wanted.Email); err != nil {
+	if err := putEmail(&user, &wanted.Email, vouched); err != nil {
 		return models.User{}, nil, err
 	}
 	link, token := p.newLink(user, models.OneTimePassword)
 	err := p.commit(ctx, actor, fact{kind: "user.create", detail: describeUser(user)}, func(tx *store.Store) error {
-		if err := tx.CreateUser(ctx, &user); err != nil {
+		if err := createUser(ctx, tx, &user); err != nil {
 			return err
 		}
 		if err := giveHome(ctx, tx, user); err != nil {
@@ -81,21 +81,41 @@ func giveHome(ctx context.Context, tx *store.Store, user models.User) error {
 	return tx.CreateOrganisation(ctx, &home, user.ID)
 }
 
-// putEmail sets or, when it is empty, removes the address; nil leaves it.
-func putEmail(user *models.User, email *string) error {
+// Whether an address is known to be its account's.
+const (
+	claimed = false // only its owner says so
+	vouched = true  // an admin of the platform says so, or a token that was sent there
+)
+
+// putEmail sets or, when it is empty, removes the address; nil leaves it, and so
+// does the one that is there.
+func putEmail(user *models.User, email *string, proven bool) error {
 	if email == nil {
 		return nil
 	}
 	if *email == "" {
-		user.Email = nil
+		user.Email, user.EmailProven = nil, false
 		return nil
 	}
 	clean, err := models.CleanEmail(*email)
 	if err != nil {
 		return err
 	}
-	user.Email = &clean
+	if user.Email == nil || *user.Email != clean {
+		user.EmailProven = false
+	}
+	user.Email, user.EmailProven = &clean, user.EmailProven || proven
 	return nil
+}
+
+// createUser inserts user. A proven address is taken from who only claims it.
+func createUser(ctx context.Context, tx *store.Store, user *models.User) error {
+	if user.EmailProven {
+		if err := tx.TakeClaimedEmail(ctx, *user.Email, user.ID); err != nil {
+			return err
+		}
+	}
+	return tx.CreateUser(ctx, user)
 }
 
 func describeUser(user models.User) string {
@@ -120,7 +140,7 @@ func (p *Platform) ChangeUser(ctx context.Context, actor models.Actor, name, rev
 	if err != nil {
 		return models.User{}, err
 	}
-	if err := putEmail(&user, change.Email); err != nil {
+	if err := putEmail(&user, change.Email, vouched); err != nil {
 		return models.User{}, err
 	}
 	put(&user.Admin, change.Admin)
@@ -137,6 +157,11 @@ func changeUser(ctx context.Context, tx *store.Store, id models.ID, revision str
 	if _, err := tx.LockAdmins(ctx); err != nil {
 		return models.User{}, err
 	}
+	if change.Email != nil && *change.Email != "" {
+		if err := tx.TakeClaimedEmail(ctx, *change.Email, id); err != nil {
+			return models.User{}, err
+		}
+	}
 	user, err := tx.UpdateUser(ctx, id, func(row *models.User) error {
 		if err := models.CheckRevision(revision, row.Revision()); err != nil {
 			return err
@@ -146,7 +171,7 @@ func changeUser(ctx context.Context, tx *store.Store, id models.ID, revision str
 		if change.ResetTOTP {
 			clearTOTP(row)
 		}
-		return putEmail(row, change.Email)
+		return putEmail(row, change.Email, vouched)
 	})
 	if err != nil {
 		return user, err

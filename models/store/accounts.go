@@ -54,6 +54,17 @@ func (s *Store) UpdateUser(ctx context.Context, id models.ID, change func(*model
 	return update(ctx, s, id, "user", change)
 }
 
+// TakeClaimedEmail takes an address from the User who has it without having
+// proven it, unless that is the one with this id.
+func (s *Store) TakeClaimedEmail(ctx context.Context, email string, from models.ID) error {
+	result := s.writer(ctx).Model(&models.User{}).
+		Where("email = ? AND email_proven = ? AND id <> ?", strings.ToLower(email), false, from).Update("email", nil)
+	if result.Error != nil {
+		return fmt.Errorf("take e-mail address: %w", result.Error)
+	}
+	return nil
+}
+
 // HasUsers reports whether anybody exists yet.
 func (s *Store) HasUsers(ctx context.Context) (bool, error) {
 	var count int64
