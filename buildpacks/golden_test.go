@@ -35,12 +35,7 @@ const (
 // TestGoldenDockerfiles holds every kind of repository against the Dockerfile
 // that we want for it. `go test ./buildpacks -update` writes them anew.
 func TestGoldenDockerfiles(t *testing.T) {
-	for name, test := range map[string]struct {
-		files   repo
-		images  Images
-		web     []string
-		reasons string
-	}{
+	checkGoldens(t, map[string]goldenCase{
 		"node-no-dependencies": {
 			files: repo{"package.json": `{"main": "main.js"}`, "main.js": nodeMain},
 			web:   []string{"node", "main.js"}, reasons: "package.json; start: main in package.json",
@@ -143,15 +138,24 @@ func TestGoldenDockerfiles(t *testing.T) {
 			files: repo{"composer.json": `{"autoload": {"psr-4": {"App\\": "src/"}}}`, "index.php": "<?php"},
 			web:   []string{"apache2", "-DFOREGROUND", "-f", phpConfigPath}, reasons: "composer.json; web root: /app",
 		},
-		"static-root": {
-			files: repo{"index.html": "<p>"}, web: []string{"nginx", "-c", staticConfigPath}, reasons: "index.html",
-		},
-		"static-public": {
-			files: repo{"public/index.html": "<p>", "README.md": ""}, web: []string{"nginx", "-c", staticConfigPath}, reasons: "public/index.html",
-		},
-	} {
+	})
+}
+
+// goldenCase is a repository and what its plan is to be.
+type goldenCase struct {
+	files   repo
+	options Options
+	images  Images
+	web     []string
+	reasons string
+}
+
+// checkGoldens plans each case and compares its Dockerfile with the golden file
+// of its name.
+func checkGoldens(t *testing.T, cases map[string]goldenCase) {
+	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {
-			plan, err := Detect(test.files.fs(), Options{})
+			plan, err := Detect(test.files.fs(), test.options)
 			require.NoError(t, err)
 			require.Equal(t, test.web, plan.Processes[models.WebProcess])
 			require.Equal(t, test.reasons, strings.Join(plan.Reasons, "; "))

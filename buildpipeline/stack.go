@@ -27,6 +27,7 @@ var stackFiles embed.FS
 // stackVersions are the versions that can be made from packages, by type.
 var stackVersions = map[string][]string{
 	"node": {"18", "20", "22", "24"}, "go": {"1.26"}, "python": {"3.11"}, "php": {"8.2"}, "static": {"1"},
+	"ruby": {"3.1"}, "java": {"17"}, "rust": {"1"},
 }
 
 func stackable(kind, version string) bool { return slices.Contains(stackVersions[kind], version) }
@@ -55,7 +56,7 @@ func (b *Builder) Stack(ctx context.Context, kind, version string, log Log) erro
 	if err := b.base(ctx, log); err != nil {
 		return err
 	}
-	if kind != "php" && kind != "static" {
+	if !slices.Contains([]string{"php", "static", "java"}, kind) {
 		if err := b.stackFrom(ctx, "toolchain", solve{tag: toolchainImage}, log); err != nil {
 			return err
 		}
