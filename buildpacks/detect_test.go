@@ -21,11 +21,6 @@ func TestRefusals(t *testing.T) {
 		"misspelt":           {repo{"packages.json": "{}"}, "no runtime recognised", "did you mean package.json? The repository has packages.json"},
 		"wrong case":         {repo{"Requirements.TXT": ""}, "no runtime recognised", "did you mean requirements.txt?"},
 		"nested":             {repo{"backend/go.mod": "module x"}, "no runtime recognised", "found backend/go.mod: push that directory"},
-		"pnpm":               {repo{"package.json": "{}", "pnpm-lock.yaml": ""}, "pnpm-lock.yaml needs a package manager other than npm", "package-lock.json"},
-		"yarn":               {repo{"package.json": "{}", "yarn.lock": ""}, "yarn.lock needs a package manager", "package-lock.json"},
-		"bad JSON":           {repo{"package.json": "{,}"}, "package.json is not valid JSON", "git diff"},
-		"engines as a list":  {repo{"package.json": `{"engines": ["node"]}`}, "package.json: engines must not be a JSON array", "documentation"},
-		"no start":           {repo{"package.json": "{}"}, "Node.js was recognised, but not how to start it", "Procfile"},
 		"poetry":             {repo{"pyproject.toml": "", "poetry.lock": ""}, "poetry.lock needs a package manager other than pip", "requirements.txt"},
 		"pipenv":             {repo{"Pipfile": ""}, "Pipfile needs a package manager", "requirements.txt"},
 		"library":            {repo{"requirements.txt": "flask"}, "Python was recognised, but not how to start it", "Procfile"},
@@ -70,12 +65,6 @@ func TestVersions(t *testing.T) {
 		files repo
 		want  Requirement
 	}{
-		"node default":    {repo{"package.json": "{}"}, Requirement{Type: "node"}},
-		"engines":         {repo{"package.json": `{"engines": {"node": ">=20 <23"}}`, ".nvmrc": "22"}, Requirement{"node", ">=20 <23", "engines.node"}},
-		".nvmrc":          {repo{"package.json": "{}", ".nvmrc": "# ours\n\nv20.11.0\n"}, Requirement{"node", "20.11.0", ".nvmrc"}},
-		".nvmrc lts":      {repo{"package.json": "{}", ".nvmrc": "lts/iron"}, Requirement{"node", "lts/iron", ".nvmrc"}},
-		".node-version":   {repo{"package.json": "{}", ".node-version": "22"}, Requirement{"node", "22", ".node-version"}},
-		"Windows editor":  {repo{"package.json": "\ufeff{\"engines\": {\"node\": \"22\"}}\r\n"}, Requirement{"node", "22", "engines.node"}},
 		"go line":         {repo{"go.mod": "module x\ngo 1.24.1\n", "m.go": goMain}, Requirement{"go", ">=1.24", "go line in go.mod"}},
 		".python-version": {repo{"main.py": "", ".python-version": "3.12.1\n"}, Requirement{"python", "~3.12", ".python-version"}},
 		"runtime.txt":     {repo{"main.py": "", "runtime.txt": "python-3.11.9"}, Requirement{"python", "~3.11", "runtime.txt"}},

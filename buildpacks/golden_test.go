@@ -36,52 +36,6 @@ const (
 // that we want for it. `go test ./buildpacks -update` writes them anew.
 func TestGoldenDockerfiles(t *testing.T) {
 	checkGoldens(t, map[string]goldenCase{
-		"node-no-dependencies": {
-			files: repo{"package.json": `{"main": "main.js"}`, "main.js": nodeMain},
-			web:   []string{"node", "main.js"}, reasons: "package.json; start: main in package.json",
-		},
-		"node-locked": {
-			files: repo{
-				"package.json":      `{"scripts": {"start": "node server.js"}, "dependencies": {"express": "4"}, "engines": {"node": "22"}}`,
-				"package-lock.json": "{}", ".npmrc": "fund=false", "server.js": nodeMain,
-			},
-			web: []string{"node", "server.js"}, reasons: "package.json; start: scripts.start",
-		},
-		"node-unlocked": {
-			files:   repo{"package.json": `{"dependencies": {"express": "4"}}`, "server.js": nodeMain},
-			web:     []string{"node", "server.js"},
-			reasons: "package.json; no package-lock.json: versions may change between builds; start: server.js",
-		},
-		"node-build": {
-			files: repo{
-				"package.json":      `{"scripts": {"start": "node dist/main.js", "build": "tsc"}, "devDependencies": {"typescript": "5"}}`,
-				"package-lock.json": "{}",
-			},
-			web: []string{"node", "dist/main.js"}, reasons: "package.json; start: scripts.start",
-		},
-		"node-build-no-dependencies": {
-			files: repo{"package.json": `{"scripts": {"start": "node out.js", "build": "cp in.js out.js"}}`},
-			web:   []string{"node", "out.js"}, reasons: "package.json; start: scripts.start",
-		},
-		"node-postinstall": {
-			files: repo{
-				"package.json":      `{"scripts": {"prestart": "echo", "start": "node .", "postinstall": "node make.js"}, "dependencies": {"a": "1"}}`,
-				"package-lock.json": "{}",
-			},
-			web: []string{"npm", "start"}, reasons: "package.json; start: npm start, which runs prestart first",
-		},
-		"node-workspaces-build": {
-			files: repo{
-				"package.json":      `{"workspaces": ["packages/*"], "scripts": {"build": "tsc -b", "start": "node packages/web"}}`,
-				"package-lock.json": "{}",
-			},
-			web: []string{"node", "packages/web"}, reasons: "package.json; start: scripts.start",
-		},
-		"node-private-ca": {
-			files:  repo{"package.json": `{"dependencies": {"express": "4"}}`, "package-lock.json": "{}", "index.js": nodeMain},
-			images: Images{ExtraCA: true},
-			web:    []string{"node", "index.js"}, reasons: "package.json; start: index.js",
-		},
 		"go-root": {
 			files: repo{"go.mod": "module example.com/hello/v2\n\ngo 1.25.3\n", "main.go": goMain},
 			web:   []string{"/app/bin/hello"}, reasons: "go.mod; main package: .",

@@ -2,6 +2,9 @@ package buildpacks
 
 import (
 	"encoding/json"
+	"path"
+	"slices"
+	"sort"
 	"strings"
 
 	"github.com/skypanel/sky/models"
@@ -12,219 +15,238 @@ const nodePort = 3000
 // packageJSON is what we read of npm's manifest, as docs.npmjs.com describes
 // package.json.
 type packageJSON struct {
-	Main            string            `json:"main"`
-	Scripts         map[string]string `json:"scripts"`
-	Engines         map[string]string `json:"engines"`
-	Dependencies    map[string]string `json:"dependencies"`
-	DevDependencies map[string]string `json:"devDependencies"`
-	Workspaces      json.RawMessage   `json:"workspaces"`
+	Name                 string            `json:"name"`
+	Main                 string            `json:"main"`
+	Scripts              map[string]string `json:"scripts"`
+	Engines              map[string]string `json:"engines"`
+	PackageManager       string            `json:"packageManager"`
+	Volta                map[string]string `json:"volta"`
+	Dependencies         map[string]string `json:"dependencies"`
+	DevDependencies      map[string]string `json:"devDependencies"`
+	OptionalDependencies map[string]string `json:"optionalDependencies"`
+	Workspaces           json.RawMessage   `json:"workspaces"`
 }
 
 // nodeApp is a Node.js repository with what its plan depends on.
 type nodeApp struct {
-	manifest packageJSON
-	lock     bool // package-lock.json or npm-shrinkwrap.json
-	npmrc    bool
+	workspace
+	src       source
+	manifest  packageJSON
+	manager   manager
+	framework framework
+	// site is set where the build is served as files, by a web server, and static
+	// is how.
+	site   bool
+	static staticSite
+	// standalone is set where Next.js's own server is all that runs.
+	standalone bool
+	// keepDev is why dev dependencies stay in what runs, or "".
+	keepDev string
+	// needsManager is set where a process runs the package manager.
+	needsManager bool
 }
 
 func detectNode(src source) (*Plan, error) {
-	app := nodeApp{}
+	app := &nodeApp{src: src}
 	found, err := src.readJSON("package.json", &app.manifest)
 	if err != nil || !found {
 		return nil, err
 	}
-	if err := otherPackageManager(src); err != nil {
+	if app.workspace, err = findWorkspace(src, app.manifest); err != nil {
 		return nil, err
 	}
-	app.lock = src.first("package-lock.json", "npm-shrinkwrap.json") != ""
-	app.npmrc = src.has(".npmrc")
-	need, err := nodeVersion(src, app.manifest)
+	var reasons []string
+	if app.manager, reasons, err = chooseManager(app.base, app.top); err != nil {
+		return nil, err
+	}
+	need, err := nodeVersion(app)
 	if err != nil {
 		return nil, err
 	}
+	if app.framework, err = findFramework(src, app.manifest); err != nil {
+		return nil, err
+	}
 	plan := &Plan{
-		Language: "Node.js", Reasons: []string{"package.json"}, Need: need, Port: nodePort,
-		Render: app.render, Processes: models.Processes{},
+		Language: "Node.js", Reasons: append([]string{"package.json"}, reasons...), Need: need, Port: nodePort,
+		Render: app.render, Processes: models.Processes{}, Context: app.base.root, finish: app.finish,
 	}
-	if !app.lock && app.hasDependencies() {
-		plan.Reasons = append(plan.Reasons, "no package-lock.json: versions may change between builds")
+	if app.manager.lock == "" && app.hasDependencies() {
+		plan.Reasons = append(plan.Reasons, "no "+app.manager.locks[0]+": versions may change between builds")
 	}
-	if command, reason := app.start(src); command != nil {
+	return plan, app.plan(plan)
+}
+
+// plan decides what serves the app: a process of its own, or a web server that
+// shows what the build made.
+func (a *nodeApp) plan(plan *Plan) error {
+	procfile, err := readProcfile(a.src)
+	if err != nil {
+		return err
+	}
+	decided := procfile[models.WebProcess] != nil || a.src.options.StartCommand != ""
+	command, reason := a.start()
+	switch {
+	case command != nil:
 		plan.Processes[models.WebProcess] = command
-		plan.Reasons = append(plan.Reasons, "start: "+reason)
+		if !decided {
+			plan.Reasons = append(plan.Reasons, "start: "+reason)
+		}
+	case decided:
+	case a.framework.site != "":
+		return a.serveSite(plan)
+	case len(a.members) > 0 && a.dir == "." && len(procfile) == 0:
+		return a.checkMembers()
 	}
-	return plan, nil
+	return nil
 }
 
-// otherPackageManager refuses what this buildpack would build wrongly.
-func otherPackageManager(src source) error {
-	lock := src.first("pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb")
-	if lock == "" || src.first("package-lock.json", "npm-shrinkwrap.json") != "" {
-		return nil
+// serveSite plans a web server for what the build makes; Node.js is but the
+// build's.
+func (a *nodeApp) serveSite(plan *Plan) error {
+	a.site = true
+	a.static = staticSite{root: path.Join(a.home(), a.framework.site), built: true, spa: a.framework.page == indexPage}
+	if err := a.static.readRules(a.src, "public", "static", "src", "."); err != nil {
+		return err
 	}
-	return models.Errorf(models.Failed, "%s needs a package manager other than npm, which Sky cannot use yet", lock).
-		WithRemedy("commit a package-lock.json (`npm install --package-lock-only`) or a Dockerfile")
-}
-
-func nodeVersion(src source, manifest packageJSON) (*Requirement, error) {
-	wishes := []wish{{manifest.Engines["node"], "engines.node"}}
-	for _, name := range []string{".nvmrc", ".node-version"} {
-		wanted, err := src.line(name)
+	if page := a.framework.page; page != "" && !a.static.spa {
+		others, err := parseRedirects("the framework's fallback", "/* /"+page+" 200")
 		if err != nil {
-			return nil, err
+			return err
 		}
-		wishes = append(wishes, wish{strings.TrimPrefix(wanted, "v"), name})
+		a.static.redirects = append(a.static.redirects, others...)
 	}
-	return src.requirement("node", wishes...)
-}
-
-// start finds the command that npm's users expect to start the app.
-func (a nodeApp) start(src source) (command []string, reason string) {
+	plan.Tools = append(plan.Tools, *plan.Need)
+	plan.Need = &Requirement{Type: "static"}
+	plan.Language, plan.Port = a.framework.name, defaultPort
+	plan.Processes[models.WebProcess] = staticCommand()
 	if script := a.manifest.Scripts["start"]; script != "" {
-		if a.manifest.Scripts["prestart"] != "" {
-			return []string{"npm", "start"}, "npm start, which runs prestart first"
-		}
-		return argv(script), "scripts.start"
+		plan.Reasons = append(plan.Reasons, "scripts.start ("+script+") is for development")
 	}
-	if src.has(a.manifest.Main) {
-		return []string{"node", a.manifest.Main}, "main in package.json"
-	}
-	if name := src.first("server.js", "index.js", "app.js"); name != "" {
-		return []string{"node", name}, name
-	}
-	return nil, ""
+	plan.Reasons = append(plan.Reasons, "the build in "+a.framework.site+" is served as a site")
+	plan.Reasons = append(plan.Reasons, a.static.reasons()...)
+	return nil
 }
 
-func (a nodeApp) hasDependencies() bool {
-	return len(a.manifest.Dependencies)+len(a.manifest.DevDependencies) > 0
+// indexPage is the shell of a single-page app.
+const indexPage = "index.html"
+
+func nodeVersion(a *nodeApp) (*Requirement, error) {
+	wishes := []wish{{a.manifest.Engines["node"], "engines.node"}, {a.manifest.Volta["node"], "volta.node"}}
+	for _, src := range []source{a.src, a.base} {
+		for _, name := range []string{".nvmrc", ".node-version"} {
+			wanted, err := src.line(name)
+			if err != nil {
+				return nil, err
+			}
+			wishes = append(wishes, wish{strings.TrimPrefix(wanted, "v"), name})
+		}
+	}
+	wishes = append(wishes, wish{a.top.Engines["node"], "engines.node"}, wish{a.top.Volta["node"], "volta.node"})
+	return a.src.requirement("node", wishes...)
 }
+
+func (a *nodeApp) hasDependencies() bool {
+	return slices.ContainsFunc(a.packages(), func(p packageJSON) bool { return len(p.dependencyNames()) > 0 })
+}
+
+func (a *nodeApp) hasDevDependencies() bool {
+	return slices.ContainsFunc(a.packages(), func(p packageJSON) bool { return len(p.DevDependencies) > 0 })
+}
+
+// dependencyNames lists the packages of every kind that p asks for, sorted.
+func (p packageJSON) dependencyNames() []string {
+	var names []string
+	for _, dependencies := range []map[string]string{p.Dependencies, p.DevDependencies, p.OptionalDependencies} {
+		for name := range dependencies {
+			names = append(names, name)
+		}
+	}
+	sort.Strings(names)
+	return slices.Compact(names)
+}
+
+// installScripts are the app's own scripts that package managers run when they
+// install, in npm's order; Heroku's run around them.
+var installScripts = []string{"heroku-prebuild", "preinstall", "install", "postinstall", "preprepare", "prepare", "postprepare"}
 
 // installsFromSource reports whether installing needs more of the app than its
 // manifests: it runs scripts of the app's own, which may read and write any of
 // its files, or links packages that lie in the repository.
-func (a nodeApp) installsFromSource() bool {
-	if len(a.manifest.Workspaces) > 0 {
+func (a *nodeApp) installsFromSource() bool {
+	if a.base.has("binding.gyp") { // npm compiles it when it installs
 		return true
 	}
-	for _, dependencies := range []map[string]string{a.manifest.Dependencies, a.manifest.DevDependencies} {
-		for _, from := range dependencies {
-			if strings.HasPrefix(from, "file:") || strings.HasPrefix(from, ".") {
+	for _, manifest := range a.packages() {
+		for _, name := range installScripts {
+			if script := manifest.Scripts[name]; script != "" && !strings.HasPrefix(script, "husky") {
 				return true
 			}
 		}
-	}
-	for _, script := range []string{"preinstall", "install", "postinstall", "prepare"} {
-		if a.manifest.Scripts[script] != "" {
-			return true
+		for _, dependencies := range []map[string]string{manifest.Dependencies, manifest.DevDependencies} {
+			for _, from := range dependencies {
+				if strings.HasPrefix(from, "file:") || strings.HasPrefix(from, "link:") || strings.HasPrefix(from, ".") {
+					return true
+				}
+			}
 		}
 	}
 	return false
 }
 
-func (a nodeApp) render(images Images) string {
-	file := render(images)
-	if a.installsFromSource() {
-		return a.renderWhole(file)
+// layered reports whether node_modules can be a layer of its own: one package,
+// whose build and install write nowhere but to their own places.
+func (a *nodeApp) layered() bool {
+	return len(a.members) == 0 && !a.manager.pnp && !a.installsFromSource() &&
+		a.manifest.Scripts["heroku-cleanup"] == "" && !a.manifest.uses("prisma") && !a.manifest.uses("@prisma/client")
+}
+
+// buildSteps are the commands that build the app, at the top of the workspace.
+func (a *nodeApp) buildSteps() []string {
+	if command := a.src.options.BuildCommand; command != "" {
+		return []string{a.within(a.dir, command)}
 	}
-	builds := a.manifest.Scripts["build"] != ""
-	if a.hasDependencies() {
-		a.install(file, "package.json"+a.otherManifests(), builds)
-	}
-	if builds && a.hasDependencies() {
-		file.line("\nFROM dependencies AS pruned")
-		file.run(npmPrune, cache("npm", npmCache))
-	}
-	if builds {
-		a.build(file)
-	}
-	file.line("\nFROM %s", images.Run)
-	file.line("WORKDIR /app")
-	if a.hasDependencies() {
-		stage := "dependencies"
-		if builds {
-			stage = "pruned"
+	for _, name := range []string{"heroku-postbuild", "build"} {
+		switch {
+		case a.manifest.Scripts[name] == "":
+		case a.dir != "." && a.top.uses("turbo") && a.base.has("turbo.json"):
+			return []string{"turbo run " + name + " --filter=./" + a.dir}
+		default:
+			return append(a.buildNeeded(), a.within(a.dir, a.manager.script(name)))
 		}
-		file.line("COPY --from=%s /app/node_modules ./node_modules", stage)
 	}
-	if builds {
-		file.line("COPY --from=build /app ./")
-	} else {
-		file.line("COPY . ./")
+	if a.framework.build != "" && (a.site || a.manifest.Scripts["start"] == "") {
+		return append(a.buildNeeded(), a.within(a.dir, a.execute(a.framework.build)))
 	}
-	return lastNode(file)
+	return a.buildNeeded()
 }
 
-// renderWhole builds in one line of stages, with all of the app's files in each:
-// what install scripts write beside node_modules is part of the app, and they
-// may use tools that are dev dependencies.
-func (a nodeApp) renderWhole(file *dockerfile) string {
-	a.install(file, ".", true)
-	stage := "dependencies"
-	if a.manifest.Scripts["build"] != "" {
-		file.line("\nFROM dependencies AS build")
-		file.run(npmBuild, cache("npm", npmCache))
-		stage = "build"
+// buildNeeded builds the packages of the workspace that the app depends on.
+func (a *nodeApp) buildNeeded() []string {
+	var steps []string
+	for _, m := range a.needed(a.manifest) {
+		if m.manifest.Scripts["build"] != "" {
+			steps = append(steps, a.within(m.dir, a.manager.script("build")))
+		}
 	}
-	file.line("\nFROM %s AS pruned", stage)
-	file.run(npmPrune, cache("npm", npmCache))
-	file.line("\nFROM %s", file.images.Run)
-	file.line("WORKDIR /app")
-	file.line("COPY --from=pruned /app ./")
-	return lastNode(file)
+	return steps
 }
 
-func lastNode(file *dockerfile) string {
-	return file.last("NODE_ENV=production", "PATH=/app/node_modules/.bin:"+systemPath)
+// within runs a command in a directory below the top.
+func (a *nodeApp) within(dir, command string) string {
+	if dir == "." {
+		return command
+	}
+	return "cd /app/" + dir + " && " + command
 }
 
-const (
-	npmCache = "/cache/npm"
-	npmPrune = "npm prune --omit=dev --ignore-scripts"
-	// npmQuiet points npm to its cache and keeps it from asking the registry for
-	// more than packages.
-	npmQuiet = "ENV npm_config_cache=" + npmCache + " npm_config_audit=false npm_config_fund=false npm_config_update_notifier=false"
-	npmBuild = "npm run build"
-)
-
-// install puts the dependencies into a stage of their own: as long as files do
-// not change, it is not run again.
-func (a nodeApp) install(file *dockerfile, files string, keepDev bool) {
-	file.from(file.images.Build, "dependencies")
-	file.line(npmQuiet)
-	file.line("WORKDIR /app")
-	file.line("COPY %s ./", files)
-	command := "npm install"
-	if a.lock {
-		command = "npm ci"
+// execute runs a program of a dependency. It is in PATH, except where Yarn keeps
+// no node_modules.
+func (a *nodeApp) execute(command string) string {
+	if a.manager.pnp {
+		return "yarn exec " + command
 	}
-	if !keepDev {
-		command += " --omit=dev"
-	}
-	file.run(command+" && mkdir -p node_modules", cache("npm", npmCache))
+	return command
 }
 
-// otherManifests are the files beside package.json that installing depends on.
-func (a nodeApp) otherManifests() string {
-	files := ""
-	if a.lock {
-		files = " package-lock.jso[n] npm-shrinkwrap.jso[n]"
-	}
-	if a.npmrc {
-		files += " .npmrc"
-	}
-	return files
-}
-
-// build runs the build script with all dependencies bound in, so that they
-// stay out of its layer.
-func (a nodeApp) build(file *dockerfile) {
-	file.from(file.images.Build, "build")
-	file.line(npmQuiet)
-	file.line("WORKDIR /app")
-	file.line("COPY . ./")
-	mounts := []string{}
-	if a.hasDependencies() {
-		mounts = append(mounts, "--mount=type=bind,from=dependencies,source=/app/node_modules,target=/app/node_modules,rw")
-	}
-	file.run(npmBuild, append(mounts, cache("npm", npmCache))...)
-}
+// home is the app's directory in the image.
+func (a *nodeApp) home() string { return path.Join("/app", a.dir) }

@@ -34,6 +34,9 @@ type Plan struct {
 	// Processes start the image; a "web" process listens on Port.
 	Processes models.Processes
 	Port      int
+	// finish, where a buildpack sets it, sees all processes before Render is
+	// called, those of the Procfile too.
+	finish func(*Plan)
 }
 
 // Requirement asks for a Runtime.
@@ -183,6 +186,9 @@ func complete(src source, plan *Plan, procfile models.Processes) (*Plan, error) 
 	if len(plan.Processes) == 0 {
 		return nil, models.Errorf(models.Failed, "%s was recognised, but not how to start it", plan.Language).
 			WithRemedy("add a Procfile with a line such as `web: COMMAND`")
+	}
+	if plan.finish != nil {
+		plan.finish(plan)
 	}
 	return plan, nil
 }

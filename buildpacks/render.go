@@ -28,10 +28,20 @@ func (d *dockerfile) line(format string, args ...any) {
 // from begins a stage that builds. With a private certificate authority, the
 // tools that bring their own are pointed to the system's.
 func (d *dockerfile) from(image, stage string) {
+	d.tool(image, stage)
+	d.variables()
+}
+
+// tool begins a stage that does not depend on the App, nor on its variables: it
+// fetches a package manager, once. variables makes what follows depend on them.
+func (d *dockerfile) tool(image, stage string) {
 	d.line("\nFROM %s AS %s", image, stage)
 	if d.images.ExtraCA {
 		d.line("ENV NODE_EXTRA_CA_CERTS=%[1]s PIP_CERT=%[1]s SSL_CERT_FILE=%[1]s COMPOSER_CAFILE=%[1]s", caPath)
 	}
+}
+
+func (d *dockerfile) variables() {
 	if len(d.images.Variables) > 0 {
 		d.line("ARG %s", VariablesHash)
 	}
@@ -48,12 +58,17 @@ func VariableSecret(name string) string { return "sky-variable-" + name }
 // run writes a RUN with the private certificate authority, the variables that
 // builds may read, and the given caches mounted.
 func (d *dockerfile) run(command string, mounts ...string) {
+	for _, name := range d.images.Variables {
+		mounts = append(mounts, fmt.Sprintf("--mount=type=secret,id=%s,env=%s", VariableSecret(name), name))
+	}
+	d.runTool(command, mounts...)
+}
+
+// runTool writes a RUN that gets no variables, for a stage that tool began.
+func (d *dockerfile) runTool(command string, mounts ...string) {
 	parts := append([]string{"RUN"}, mounts...)
 	if d.images.ExtraCA {
 		parts = append(parts, caMount)
-	}
-	for _, name := range d.images.Variables {
-		parts = append(parts, fmt.Sprintf("--mount=type=secret,id=%s,env=%s", VariableSecret(name), name))
 	}
 	d.line("%s %s", strings.Join(parts, " "), command)
 }

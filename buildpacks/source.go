@@ -10,6 +10,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/skypanel/sky/models"
+	"go.yaml.in/yaml/v3"
 )
 
 // source is the files of an app with the questions that buildpacks ask.
@@ -47,6 +48,12 @@ const maxManifest = 8 << 20
 func (s source) has(name string) bool {
 	info, err := fs.Stat(s.files, name)
 	return err == nil && info.Mode().IsRegular()
+}
+
+// hasDir reports whether name is a directory.
+func (s source) hasDir(name string) bool {
+	info, err := fs.Stat(s.files, name)
+	return err == nil && info.IsDir()
 }
 
 // first returns the first of names that is a file, or "".
@@ -133,4 +140,27 @@ func (s source) readTOML(name string, into any) (bool, error) {
 			WithRemedy("fix the file; `git diff HEAD~1 -- %s` shows the last change", name).WithField(name)
 	}
 	return true, nil
+}
+
+// readYAML decodes a YAML manifest; a missing file is false.
+func (s source) readYAML(name string, into any) (bool, error) {
+	text, ok, err := s.read(name)
+	if err != nil || !ok {
+		return false, err
+	}
+	if err := yaml.Unmarshal([]byte(text), into); err != nil {
+		return false, models.Errorf(models.Failed, "%s is not valid YAML: %s", name, strings.TrimPrefix(err.Error(), "yaml: ")).
+			WithRemedy("fix the file; `git diff HEAD~1 -- %s` shows the last change", name).WithField(name)
+	}
+	return true, nil
+}
+
+// at is the source of another directory of the repository.
+func (s source) at(dir string) source {
+	other := s
+	other.root = dir
+	if files, err := fs.Sub(s.repository, dir); err == nil { // dir is always a valid path
+		other.files = files
+	}
+	return other
 }

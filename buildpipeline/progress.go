@@ -32,6 +32,8 @@ type progress struct {
 	partial map[digest.Digest]string
 	tails   map[digest.Digest][]string
 	failed  digest.Digest
+	// causes are what the steps' output says about why they fail.
+	causes map[digest.Digest]*models.Error
 	// missing is the base image that could not be had.
 	missing string
 	written int
@@ -40,7 +42,7 @@ type progress struct {
 func newProgress(log Log) *progress {
 	return &progress{
 		log: log, names: map[digest.Digest]string{}, started: map[digest.Digest]bool{},
-		done: map[digest.Digest]bool{}, partial: map[digest.Digest]string{}, tails: map[digest.Digest][]string{},
+		done: map[digest.Digest]bool{}, partial: map[digest.Digest]string{}, tails: map[digest.Digest][]string{}, causes: map[digest.Digest]*models.Error{},
 	}
 }
 
@@ -140,6 +142,9 @@ func (p *progress) line(id digest.Digest, line string) {
 		line = line[at+1:] // a progress bar: its last state
 	}
 	line = strings.ToValidUTF8(line[:min(len(line), maxLogLine)], "�")
+	if p.causes[id] == nil {
+		p.causes[id] = diagnose(line)
+	}
 	tail := append(p.tails[id], line)
 	p.tails[id] = tail[max(0, len(tail)-tailLines):]
 	if p.written > maxLogBytes {
@@ -167,6 +172,9 @@ func (p *progress) explain(ctx context.Context, err error) error {
 	p.log.Say("")
 	for _, line := range p.tails[p.failed] {
 		p.log.Say("   %s", line)
+	}
+	if cause := p.causes[p.failed]; cause != nil {
+		return cause
 	}
 	reason := "failed"
 	if match := exitCode.FindStringSubmatch(err.Error()); match != nil {
