@@ -139,6 +139,7 @@ func (m *memory) count(c container, now time.Time) {
 		}
 	}
 	m.Seen, m.Restarts = true, c.Restarts
+	m.Ran = m.Ran || c.State != runCreated
 	if c.State == runRestarting || c.State == runExited {
 		m.ExitCode = c.ExitCode
 	}

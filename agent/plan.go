@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -28,6 +29,7 @@ const (
 	actRoute         actionKind = "route"
 	actPardon        actionKind = "pardon" // an end that may be the engine's
 	actFail          actionKind = "fail"
+	actFinish        actionKind = "finish" // it ran once, to its end
 	actStop          actionKind = "stop"
 	actRemove        actionKind = "remove"
 	actForget        actionKind = "forget" // nothing is left of it
@@ -59,10 +61,11 @@ type memory struct {
 	Epoch    int       // when its present run was started by us
 	Draining int       // targets that left the route and have requests
 	Cut      int
-	Pardoned bool   // its end was taken for the engine's once
-	Doom     string // why it is about to fail
-	Failure  *protocol.InstanceStatus
-	Seen     bool // its Restarts were counted before
+	Pardoned bool                     // its end was taken for the engine's once
+	Doom     string                   // why it is about to fail
+	Failure  *protocol.InstanceStatus // its end for good; stopped when it ran once
+	Seen     bool                     // its Restarts were counted before
+	Ran      bool                     // its container was seen after its start
 	Restarts int
 	Deaths   []time.Time
 	ExitCode int
@@ -133,6 +136,8 @@ func (v view) nextWanted(id string, m memory) action {
 		return clear(c, exists, m)
 	case m.Doom != "":
 		return action{Kind: actFail, Container: c, Reason: m.Doom}
+	case v.Wanted[id].Once && (exists || m.Ran):
+		return nextOnce(c, exists)
 	case !exists && !m.Pulled:
 		return action{Kind: actPull}
 	case !exists:
@@ -153,6 +158,23 @@ func (v view) nextWanted(id string, m memory) action {
 		return action{Kind: actPromote, Container: c}
 	}
 	return action{}
+}
+
+// nextOnce leads an Instance that runs once to its end. One that began is never
+// begun again, whatever ended it: what it did is not known.
+func nextOnce(c container, exists bool) action {
+	switch {
+	case !exists:
+		return action{Kind: actFail, Reason: "its container was removed before it ended"}
+	case c.State == runCreated:
+		return action{Kind: actStart, Container: c}
+	case c.State != runExited:
+		return action{}
+	case c.ExitCode == 0 && !c.OOM:
+		return action{Kind: actFinish, Container: c}
+	default:
+		return action{Kind: actFail, Container: c, Reason: fmt.Sprintf("exited with code %d", c.ExitCode)}
+	}
 }
 
 // nextExited tells a failure that we saw from an end that may be the engine's
@@ -240,7 +262,7 @@ func (v view) stateOf(id string, before string) string {
 	state := protocol.StateAssigned
 	switch {
 	case m.Failure != nil:
-		return protocol.StateFailed
+		return m.Failure.State
 	case !wanted && (!exists || c.State == runExited):
 		state = protocol.StateStopped
 	case !wanted:

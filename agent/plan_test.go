@@ -48,6 +48,7 @@ func TestPlan(t *testing.T) {
 		unwanted  bool
 		unknown   bool
 		unrouted  bool
+		once      bool
 		container *container
 		memory    *memory
 		targets   []target
@@ -57,6 +58,13 @@ func TestPlan(t *testing.T) {
 		{name: "then its container", memory: &memory{Pulled: true}, want: "create"},
 		{name: "a container that was made but not started", container: testContainer(state(runCreated)), want: "start"},
 		{name: "one that runs is probed", container: testContainer(), memory: &memory{Epoch: 1}, want: "probe"},
+		{name: "what runs once is not probed", once: true, container: testContainer(), memory: &memory{Epoch: 1}, want: ""},
+		{name: "it is started once", once: true, container: testContainer(state(runCreated)), want: "start"},
+		{name: "it ends well", once: true, container: testContainer(exited(0)), memory: &memory{Ran: true}, want: "finish"},
+		{name: "or not", once: true, container: testContainer(exited(3)), memory: &memory{Ran: true}, want: "fail: exited with code 3"},
+		{name: "after the engine's restart it is not begun again", once: true, container: testContainer(exited(137)), memory: &memory{Ran: true}, want: "fail: exited with code 137"},
+		{name: "nor when its container is gone", once: true, memory: &memory{Ran: true}, want: "fail: its container was removed before it ended"},
+		{name: "nor when it has ended", once: true, memory: &memory{Ran: true, Failure: &protocol.InstanceStatus{ID: "i", State: protocol.StateStopped}}, want: ""},
 		{name: "one task at a time", container: testContainer(), memory: &memory{Busy: actProbe}, want: ""},
 		{name: "and a pause after a failure", memory: &memory{RetryAt: now().Add(time.Second)}, want: ""},
 		{name: "healthy is marked", container: testContainer(), memory: &memory{Proven: started()}, want: "promote"},
@@ -100,7 +108,7 @@ func TestPlan(t *testing.T) {
 			v := view{Known: !c.unknown, Network: true, Epoch: 1, Now: now(), Targets: c.targets,
 				Wanted: map[string]protocol.Instance{}, Containers: map[string]container{}, Memory: map[string]memory{}}
 			if !c.unwanted {
-				v.Wanted["i"] = protocol.Instance{ID: "i"}
+				v.Wanted["i"] = protocol.Instance{ID: "i", Once: c.once}
 			}
 			if !c.unrouted {
 				v.Route = &protocol.Route{Targets: []string{"i"}}
@@ -175,7 +183,7 @@ func TestStates(t *testing.T) {
 		{name: "leaving", unwanted: true, container: testContainer(promoted), want: protocol.StateDraining},
 		{name: "left", unwanted: true, container: testContainer(exited(0)), want: protocol.StateStopped},
 		{name: "gone", unwanted: true, want: protocol.StateStopped},
-		{name: "failed", memory: memory{Failure: &protocol.InstanceStatus{}}, before: protocol.StateStopped, want: protocol.StateFailed},
+		{name: "failed", memory: memory{Failure: &protocol.InstanceStatus{State: protocol.StateFailed}}, before: protocol.StateStopped, want: protocol.StateFailed},
 	}
 	for _, c := range cases {
 		v := view{Wanted: map[string]protocol.Instance{}, Containers: map[string]container{}, Memory: map[string]memory{"i": c.memory}}

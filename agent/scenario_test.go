@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +139,36 @@ func TestWorkerIsHealthyOnceItHasSettled(t *testing.T) {
 	}
 	if took := time.Since(began); took < worker.Health.Settle {
 		t.Errorf("healthy after %s, before it had settled", took)
+	}
+}
+
+// TestRunsOnce: a process that runs once ends well or not, its whole log is kept
+// before that is told, and an agent that begins anew does not run it again.
+func TestRunsOnce(t *testing.T) {
+	r := newRig(t)
+	once := func(code string) protocol.Instance {
+		return r.instance("m", mode("once"), func(i *protocol.Instance) {
+			i.Once, i.Port, i.Process, i.Env["CODE"] = true, 0, "release", code
+		})
+	}
+	for code, want := range map[string]string{"0": protocol.StateStopped, "3": protocol.StateFailed} {
+		instance := once(code)
+		r.Assign([]protocol.Instance{instance})
+		status := r.State(instance.ID, want)
+		if status.ExitCode == nil || strconv.Itoa(*status.ExitCode) != code {
+			t.Errorf("exit code %v, want %s", status.ExitCode, code)
+		}
+		if lines := r.Lines(instance.ID); len(lines) != 2 || lines[1].Text != "migrated" {
+			t.Errorf("its log was not kept when its end was told: %v", lines)
+		}
+		r.stop()
+		r.start()
+		r.State(instance.ID, want)
+		r.leaves(0)
+		if lines := r.Lines(instance.ID); len(lines) != 2 {
+			t.Errorf("it ran again: %v", lines)
+		}
+		r.Gone(instance.ID, r.Assign(nil))
 	}
 }
 

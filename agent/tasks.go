@@ -76,8 +76,8 @@ func (a *app) task(next action, spec protocol.Instance, epoch int) func(context.
 		}
 	case actPardon:
 		return pardon
-	case actFail:
-		return func(ctx context.Context) (outcome, error) { return a.fail(ctx, next) }
+	case actFail, actFinish:
+		return a.concluding(next, spec)
 	case actStop:
 		return func(ctx context.Context) (outcome, error) { return nil, engine.Stop(ctx, c.ID) }
 	}
@@ -166,13 +166,28 @@ func startReason(step actionKind, spec protocol.Instance, err error) string {
 	return fmt.Sprintf("could not be started: %v", err)
 }
 
-// fail writes down durably why an Instance failed. What is left of it is
-// cleared afterwards.
-func (a *app) fail(ctx context.Context, next action) (outcome, error) {
+// concluding writes down how an Instance ended. Who waits for one that runs once
+// reads its log: that is kept before its end is told.
+func (a *app) concluding(next action, spec protocol.Instance) func(context.Context) (outcome, error) {
+	shipper := a.shippers[next.Instance]
+	return func(ctx context.Context) (outcome, error) {
+		if spec.Once && shipper != nil {
+			shipper.Finish(ctx)
+		}
+		return a.conclude(ctx, next)
+	}
+}
+
+// conclude writes down durably that an Instance ended for good, and why. What is
+// left of it is cleared afterwards.
+func (a *app) conclude(ctx context.Context, next action) (outcome, error) {
 	c := next.Container
 	failure := protocol.InstanceStatus{
 		ID: next.Instance, AppID: a.id, State: protocol.StateFailed, Container: c.ID, ImageID: c.ImageID,
 		Since: time.Now().UTC(), Restarts: c.Restarts, Reason: next.Reason,
+	}
+	if next.Kind == actFinish {
+		failure.State = protocol.StateStopped
 	}
 	if c.ID != "" {
 		c = a.lastWords(ctx, c)
@@ -183,7 +198,9 @@ func (a *app) fail(ctx context.Context, next action) (outcome, error) {
 		if c.OOM && strings.HasPrefix(failure.Reason, "exited with code") {
 			failure.Reason = outOfMemory(c)
 		}
-		failure.Tail = a.tail(ctx, c.ID)
+		if next.Kind == actFail {
+			failure.Tail = a.tail(ctx, c.ID)
+		}
 		if command, missing := missingCommand(failure.Tail); missing {
 			failure.Reason = missingReason(command)
 		}

@@ -56,9 +56,19 @@ func (s *server) changeApp(ctx context.Context, input *struct {
 	IfMatchInput
 	Body v1.AppChange
 }) (*tagged[v1.App], error) {
-	app, err := s.Platform.ChangeApp(ctx, actor(ctx), input.App, input.revision(), platform.AppSettings(input.Body))
+	app, err := s.Platform.ChangeApp(ctx, actor(ctx), input.App, input.revision(), appSettings(input.Body))
 	return s.appAnswer(ctx, app, err)
 }
+
+func appSettings(change v1.AppChange) platform.AppSettings {
+	return platform.AppSettings{
+		DeployBranch: change.DeployBranch, HealthPath: change.HealthPath, WritableRoot: change.WritableRoot, RootUser: change.RootUser,
+		BuildSettings: platform.BuildSettings(change.BuildSettingsChange),
+	}
+}
+
+// listed is a list that JSON has as one, also when it is empty.
+func listed(names []string) []string { return append([]string{}, names...) }
 
 func (s *server) destroyApp(ctx context.Context, input *struct {
 	AppInput
@@ -111,7 +121,12 @@ func (s *server) wireApp(status platform.AppStatus) v1.App {
 	wire := v1.App{
 		ID: app.ID.String(), Name: app.Name, Organisation: status.Organisation, Plan: status.Plan, Region: app.Region, State: status.State, URL: status.URL, GitURL: s.GitURL(app.Name),
 		DeployBranch: app.DeployBranch, Formation: map[string]int{}, HealthPath: app.HealthPath,
-		Buildpack: app.Buildpack, WritableRoot: app.WritableRoot, RootUser: app.RootUser, CreatedAt: app.CreatedAt,
+		WritableRoot: app.WritableRoot, RootUser: app.RootUser, CreatedAt: app.CreatedAt,
+		BuildSettings: v1.BuildSettings{
+			Buildpack: app.Buildpack, RootDir: app.RootDir, BuildCommand: app.BuildCommand, StartCommand: app.StartCommand,
+			Dockerfile: app.Dockerfile, DockerTarget: app.DockerTarget,
+			BuildVariables: listed(app.BuildVariables), BuildArguments: listed(app.BuildArguments),
+		},
 	}
 	for process, count := range status.Formation {
 		wire.Formation[process] = count

@@ -2,6 +2,7 @@ package buildpacks
 
 import (
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"sort"
@@ -34,6 +35,13 @@ type Plan struct {
 	// Processes start the image; a "web" process listens on Port.
 	Processes models.Processes
 	Port      int
+	// Scripts are commands that run once: see models.Release.
+	Scripts models.Processes
+	// HealthPath is what the repository wants to be probed.
+	HealthPath string
+	// Ignore are patterns of files that the build does not see, as a .dockerignore
+	// has them. A repository's own Dockerfile has its own .dockerignore.
+	Ignore string
 	// finish, where a buildpack sets it, sees all processes before Render is
 	// called, those of the Procfile too.
 	finish func(*Plan)
@@ -112,7 +120,11 @@ func Detect(files fs.FS, options Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	packs, err := asked(src)
+	app, err := readManifest(src)
+	if err != nil {
+		return nil, err
+	}
+	packs, err := asked(src, app)
 	if err != nil {
 		return nil, err
 	}
@@ -123,20 +135,23 @@ func Detect(files fs.FS, options Options) (*Plan, error) {
 		}
 		if plan != nil {
 			plan.Buildpack = pack.name
-			return complete(src, plan, procfile)
+			return complete(src, plan, procfile, app)
 		}
 	}
 	return nil, unrecognised(src)
 }
 
 // asked returns the buildpacks to ask: all of them, or the one that the App's
-// setting or its variable BUILDPACK names.
-func asked(src source) ([]buildpack, error) {
+// setting, its variable BUILDPACK or else its app.json names.
+func asked(src source, app Manifest) ([]buildpack, error) {
 	wanted, field := src.options.Buildpack, "buildpack"
 	if wanted == "" {
 		wanted, field = src.options.Config[buildpackVariable], buildpackVariable
 	}
 	packs := ordered()
+	if wanted == "" && !src.has("Dockerfile") {
+		wanted, field = app.buildpack, manifestName
+	}
 	if wanted == "" {
 		return packs, nil
 	}
@@ -163,7 +178,7 @@ func Names() []string {
 
 // complete lets the Procfile, then the App's start command, overrule the plan's
 // own processes.
-func complete(src source, plan *Plan, procfile models.Processes) (*Plan, error) {
+func complete(src source, plan *Plan, procfile models.Processes, app Manifest) (*Plan, error) {
 	if plan.Processes == nil {
 		plan.Processes = models.Processes{}
 	}
@@ -177,19 +192,25 @@ func complete(src source, plan *Plan, procfile models.Processes) (*Plan, error) 
 		plan.Processes[models.WebProcess] = argv(command)
 		plan.Reasons = append(plan.Reasons, "web: the app's start command")
 	}
-	for process, command := range procfile {
-		plan.Processes[process] = command
-	}
+	maps.Copy(plan.Processes, procfile)
+	maps.Copy(plan.Processes, app.scripts)
+	plan.HealthPath = app.healthPath
 	if len(procfile) > 0 {
 		plan.Reasons = append(plan.Reasons, "processes from Procfile: "+strings.Join(sortedKeys(procfile), ", "))
 	}
-	if len(plan.Processes) == 0 {
+	if len(plan.Processes) == len(app.scripts) {
 		return nil, models.Errorf(models.Failed, "%s was recognised, but not how to start it", plan.Language).
 			WithRemedy("add a Procfile with a line such as `web: COMMAND`")
 	}
 	if plan.finish != nil {
 		plan.finish(plan)
 	}
+	if plan.DockerfilePath == "" {
+		if err := plan.likeHeroku(src); err != nil {
+			return nil, err
+		}
+	}
+	plan.splitScripts()
 	return plan, nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +29,14 @@ type Log interface {
 // Options are what the App's owner decided about its builds.
 type Options = buildpacks.Options
 
+// Manifest is what the repository's app.json asks of the platform.
+type Manifest = buildpacks.Manifest
+
+// ReadManifest reads the app.json in the directory root of files.
+func ReadManifest(files fs.FS, root string) (Manifest, error) {
+	return buildpacks.ReadManifest(files, root)
+}
+
 // Job is one commit to build.
 type Job struct {
 	App     string
@@ -37,6 +47,11 @@ type Job struct {
 	Options Options
 	// Runtimes are the admin's rows to choose from.
 	Runtimes []models.Runtime
+	// Variables may be read by the steps of the build, as secrets. VariablesHash
+	// changes with their values and tells nothing of them: steps run again when it
+	// does.
+	Variables     map[string]string
+	VariablesHash string
 	// ClearCache builds without any cache.
 	ClearCache bool
 	Log        Log
@@ -145,13 +160,14 @@ func (b *Builder) detect(ctx context.Context, job Job) (Result, error) {
 		if err != nil {
 			return Result{}, err
 		}
-		dockerfile, err := b.ownDockerfile(job.Files, plan.DockerfilePath)
+		dockerfile, err := b.ownDockerfile(job.Files, path.Join(plan.Context, plan.DockerfilePath))
 		return Result{Plan: plan, Runtime: plan.Language, RuntimeType: row.Type, RuntimeVersion: row.Version, Dockerfile: dockerfile}, err
 	}
 	images, err := b.resolve(ctx, plan, job.Runtimes, job.Log)
 	if err != nil {
 		return Result{}, err
 	}
+	images.Variables = slices.Sorted(maps.Keys(job.Variables))
 	name := plan.Language
 	if plan.Need.Type != "static" { // whose version says nothing to anybody
 		name += " " + images.Version
@@ -194,10 +210,20 @@ func (b *Builder) ownDockerfile(files fs.FS, path string) (string, error) {
 // compile has BuildKit build the Dockerfile, and says how long it took.
 func (b *Builder) compile(ctx context.Context, job Job, result Result) (Result, error) {
 	started := time.Now()
+	var ignore *string
+	if result.Plan.DockerfilePath == "" {
+		ignore = &result.Plan.Ignore
+	}
+	arguments := map[string]string{}
+	if len(job.Variables) > 0 {
+		arguments[buildpacks.VariablesHash] = job.VariablesHash
+	}
 	image, err := b.solve(ctx, solve{
-		files: job.Files, dockerfile: result.Dockerfile, noCache: job.ClearCache, log: job.Log,
-		sharedKey: "sky-" + job.AppID.String(),
-		tag:       ImageName(job.App, job.Number),
+		args:   arguments,
+		ignore: ignore,
+		files:  job.Files, dockerfile: result.Dockerfile, noCache: job.ClearCache, log: job.Log,
+		sharedKey: "sky-" + job.AppID.String(), secrets: secrets(job.Variables),
+		tag: ImageName(job.App, job.Number),
 		labels: map[string]string{
 			LabelApp: job.App, LabelAppID: job.AppID.String(),
 			"sky.build": strconv.Itoa(job.Number), "sky.commit": job.Commit,
@@ -209,6 +235,16 @@ func (b *Builder) compile(ctx context.Context, job Job, result Result) (Result, 
 	result.Image = image
 	job.Log.Say("%s", narrative.Timed("Build", "image "+short(image), time.Since(started)))
 	return result, nil
+}
+
+// secrets are the build secrets of variables: by the ids that rendered
+// Dockerfiles use, and for a repository's own by their plain names.
+func secrets(variables map[string]string) map[string][]byte {
+	all := map[string][]byte{}
+	for name, value := range variables {
+		all[buildpacks.VariableSecret(name)], all[name] = []byte(value), []byte(value)
+	}
+	return all
 }
 
 // The labels by which Sky knows its own images again.

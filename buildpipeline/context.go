@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/tonistiigi/fsutil"
 	"github.com/tonistiigi/fsutil/types"
@@ -59,31 +62,34 @@ func (c contextFS) stat(name string, entry fs.DirEntry) (*types.Stat, error) {
 // Open implements fsutil.FS.
 func (c contextFS) Open(name string) (io.ReadCloser, error) { return c.files.Open(name) }
 
-// singleFile is a file system that holds one file.
-type singleFile struct {
-	name string
-	text string
-}
+// texts is a file system that holds texts by name.
+type texts map[string]string
 
 // Walk implements fsutil.FS.
-func (s singleFile) Walk(_ context.Context, target string, visit fs.WalkDirFunc) error {
-	if target != "" && target != "/" && target != "." && target != s.name {
-		return nil
+func (t texts) Walk(_ context.Context, target string, visit fs.WalkDirFunc) error {
+	for _, name := range slices.Sorted(maps.Keys(t)) {
+		if target != "" && target != "/" && target != "." && target != name {
+			continue
+		}
+		stat := &types.Stat{Path: name, Mode: 0o644, Size: int64(len(t[name])), ModTime: contentTime(t[name])}
+		err := visit(name, &fsutil.DirEntryInfo{Stat: stat}, nil)
+		if errors.Is(err, fs.SkipAll) {
+			return nil
+		}
+		if err != nil && !errors.Is(err, fs.SkipDir) {
+			return err
+		}
 	}
-	stat := &types.Stat{Path: s.name, Mode: 0o644, Size: int64(len(s.text)), ModTime: contentTime(s.text)}
-	err := visit(s.name, &fsutil.DirEntryInfo{Stat: stat}, nil)
-	if errors.Is(err, fs.SkipAll) || errors.Is(err, fs.SkipDir) {
-		return nil
-	}
-	return err
+	return nil
 }
 
 // Open implements fsutil.FS.
-func (s singleFile) Open(name string) (io.ReadCloser, error) {
-	if name != s.name {
+func (t texts) Open(name string) (io.ReadCloser, error) {
+	text, ok := t[name]
+	if !ok {
 		return nil, fs.ErrNotExist
 	}
-	return io.NopCloser(stringReader(s.text)), nil
+	return io.NopCloser(strings.NewReader(text)), nil
 }
 
 // emptyFS is a build context without files.

@@ -61,14 +61,15 @@ func TestContextEndsWithItsContext(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestSingleFile(t *testing.T) {
-	file := singleFile{"Dockerfile", "FROM a"}
-	seen := 0
-	count := func(path string, _ fs.DirEntry, _ error) error { seen++; return fs.SkipAll }
-	require.NoError(t, file.Walk(t.Context(), "", count))
-	require.NoError(t, file.Walk(t.Context(), "other", count))
-	require.Equal(t, 1, seen)
-	_, err := file.Open("other")
+func TestTexts(t *testing.T) {
+	files := texts{"Dockerfile": "FROM a", "Dockerfile.dockerignore": "x"}
+	var seen []string
+	note := func(path string, _ fs.DirEntry, _ error) error { seen = append(seen, path); return nil }
+	require.NoError(t, files.Walk(t.Context(), "", note))
+	require.NoError(t, files.Walk(t.Context(), "other", note))
+	require.NoError(t, files.Walk(t.Context(), "Dockerfile", note))
+	require.Equal(t, []string{"Dockerfile", "Dockerfile.dockerignore", "Dockerfile"}, seen)
+	_, err := files.Open("other")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.NotEqual(t, contentTime("FROM a"), contentTime("FROM b"))
 }

@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"io/fs"
 	"maps"
 	"net"
-	"strings"
 	"time"
 
 	dockerclient "github.com/docker/docker/client"
@@ -24,10 +22,14 @@ import (
 type solve struct {
 	files      fs.FS // the context; nil for none
 	dockerfile string
-	target     string
-	args       map[string]string
-	tag        string
-	labels     map[string]string
+	// ignore are the patterns of files that are not part of the context; nil leaves
+	// it to the .dockerignore in it.
+	ignore  *string
+	target  string
+	secrets map[string][]byte
+	args    map[string]string
+	tag     string
+	labels  map[string]string
 	// sharedKey keeps the context's files and the caches of one app together.
 	sharedKey string
 	noCache   bool
@@ -103,6 +105,7 @@ func (s solve) options(extraCA []byte) client.SolveOpt {
 		attributes["label:"+name] = value
 	}
 	secrets := map[string][]byte{}
+	maps.Copy(secrets, s.secrets)
 	if extraCA != nil {
 		secrets[buildpacks.CASecret] = extraCA
 	}
@@ -112,7 +115,7 @@ func (s solve) options(extraCA []byte) client.SolveOpt {
 		SharedKey:     s.sharedKey,
 		Exports:       []client.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": s.tag}}},
 	}
-	options.Session = append(options.Session, secretsprovider.FromMap(maps.Clone(secrets)))
+	options.Session = append(options.Session, secretsprovider.FromMap(secrets))
 	return options
 }
 
@@ -121,7 +124,11 @@ func (s solve) mounts() map[string]fsutil.FS {
 	if s.files != nil {
 		files = contextFS{s.files}
 	}
-	return map[string]fsutil.FS{"context": files, "dockerfile": singleFile{dockerfileName, s.dockerfile}}
+	dockerfile := texts{dockerfileName: s.dockerfile}
+	if s.ignore != nil { // found there, the context's own .dockerignore is not asked
+		dockerfile[dockerfileName+".dockerignore"] = *s.ignore
+	}
+	return map[string]fsutil.FS{"context": files, "dockerfile": dockerfile}
 }
 
 // contentTime is a time that changes with text: constant seconds, and
@@ -131,5 +138,3 @@ func contentTime(text string) int64 {
 	_, _ = hash.Write([]byte(text))
 	return time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano() + int64(hash.Sum64()%uint64(time.Second))
 }
-
-func stringReader(text string) io.Reader { return strings.NewReader(text) }

@@ -23,6 +23,21 @@ type App struct {
 	Formation  Formation `gorm:"serializer:json"`
 	// Buildpack forces detection; empty lets the repository decide.
 	Buildpack string
+	// RootDir is the directory of the repository that holds the App; empty is all
+	// of it.
+	RootDir string
+	// BuildCommand and StartCommand stand in for what the buildpack would choose.
+	BuildCommand string
+	StartCommand string
+	// Dockerfile is the path of one that is not at its usual place, and
+	// DockerTarget the stage of it to build.
+	Dockerfile   string
+	DockerTarget string
+	// BuildVariables name the variables of the Config that builds may read, as
+	// secrets; BuildArguments those that become arguments of a Dockerfile's build
+	// and stay in its history.
+	BuildVariables []string `gorm:"serializer:json"`
+	BuildArguments []string `gorm:"serializer:json"`
 	// WritableRoot lifts the read-only root file system of Instances.
 	WritableRoot bool
 	// RootUser lets images that start as root do so, with few capabilities.
@@ -48,7 +63,16 @@ type Formation map[string]int
 const (
 	MaxInstancesPerProcess = 100
 	WebProcess             = "web"
-	ReleaseProcess         = "release"
+)
+
+// The commands that run once, by when they do.
+const (
+	// ReleaseProcess runs before a Release serves; when it fails, it never does.
+	ReleaseProcess = "release"
+	// PostdeployProcess runs after each Deployment of a Build.
+	PostdeployProcess = "postdeploy"
+	// SetupProcess runs after the very first Deployment of an App.
+	SetupProcess = "setup"
 )
 
 var (

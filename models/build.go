@@ -58,6 +58,10 @@ type Build struct {
 	// Image names the result by the digest of its configuration.
 	Image     string
 	Processes Processes `gorm:"serializer:json"`
+	// Scripts are commands that run once: see Release.
+	Scripts Processes `gorm:"serializer:json"`
+	// HealthPath is what the repository says to probe.
+	HealthPath string
 	// Port is where the image says that it listens; 0 leaves the choice to us.
 	Port int
 	// Updates are the refs that move when the Release of this Build serves.

@@ -26,7 +26,8 @@ type Instance struct {
 	NodeID    ID
 	PlanID    *ID // what it started with; its App's may have changed
 	Process   string
-	Ordinal   int // from 1, unique per release attempt and process type
+	Ordinal   int  // from 1, unique per release attempt and process type
+	Once      bool // runs a command to its end, one time
 	CreatedAt time.Time
 }
 

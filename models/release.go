@@ -8,14 +8,19 @@ import (
 // Release is an immutable combination of image, Config and process types,
 // numbered from 1 within its App. Rollback makes a new one.
 type Release struct {
-	ID          ID `gorm:"primaryKey"`
-	AppID       ID
-	Number      int
-	BuildID     *ID
-	Commit      string
-	Image       string
-	Processes   Processes `gorm:"serializer:json"`
-	Port        int
+	ID        ID `gorm:"primaryKey"`
+	AppID     ID
+	Number    int
+	BuildID   *ID
+	Commit    string
+	Image     string
+	Processes Processes `gorm:"serializer:json"`
+	// Scripts are commands of the image that run once, by when they do:
+	// ReleaseProcess, PostdeployProcess, SetupProcess.
+	Scripts Processes `gorm:"serializer:json"`
+	Port    int
+	// HealthPath is what the repository says to probe; the App's own goes before it.
+	HealthPath  string
 	Config      []byte // the sealed environment, as package platform encrypts it
 	Description string
 	ActorID     ID
@@ -82,7 +87,10 @@ type Deployment struct {
 	ReleaseID  ID
 	PreviousID *ID // the Release that was live before
 	State      DeploymentState
-	Error      string
+	// Released says that the Release's command before the rollout has run, or is
+	// not to run.
+	Released bool
+	Error    string
 	// Probes and ProbesFailed are the cutover proof.
 	Probes       int
 	ProbesFailed int

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/skypanel/sky/buildpipeline"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/models/store"
 )
@@ -145,9 +144,21 @@ func (p *Platform) Apps(ctx context.Context, actor models.Actor, asked AppsAsked
 type AppSettings struct {
 	DeployBranch *string
 	HealthPath   *string
-	Buildpack    *string
 	WritableRoot *bool
 	RootUser     *bool
+	BuildSettings
+}
+
+// BuildSettings are those of an App's builds; nil leaves one as it is.
+type BuildSettings struct {
+	Buildpack      *string
+	RootDir        *string
+	BuildCommand   *string
+	StartCommand   *string
+	Dockerfile     *string
+	DockerTarget   *string
+	BuildVariables *[]string
+	BuildArguments *[]string
 }
 
 // ChangeApp changes an App's settings. They apply to the next release. With a
@@ -174,7 +185,9 @@ func (s AppSettings) words() string {
 	var words []string
 	for name, given := range map[string]bool{
 		"deploy_branch": s.DeployBranch != nil, "health_path": s.HealthPath != nil, "buildpack": s.Buildpack != nil,
-		"writable_root": s.WritableRoot != nil, "root_user": s.RootUser != nil,
+		"writable_root": s.WritableRoot != nil, "root_user": s.RootUser != nil, "root_dir": s.RootDir != nil,
+		"build_command": s.BuildCommand != nil, "start_command": s.StartCommand != nil, "dockerfile": s.Dockerfile != nil,
+		"docker_target": s.DockerTarget != nil, "build_variables": s.BuildVariables != nil, "build_arguments": s.BuildArguments != nil,
 	} {
 		if given {
 			words = append(words, name)
@@ -199,19 +212,13 @@ func (s AppSettings) apply(app *models.App) error {
 		}
 		app.HealthPath = *s.HealthPath
 	}
-	if s.Buildpack != nil {
-		if err := buildpipeline.CheckBuildpack(*s.Buildpack); err != nil {
-			return err
-		}
-		app.Buildpack = *s.Buildpack
-	}
 	if s.WritableRoot != nil {
 		app.WritableRoot = *s.WritableRoot
 	}
 	if s.RootUser != nil {
 		app.RootUser = *s.RootUser
 	}
-	return nil
+	return s.BuildSettings.apply(app)
 }
 
 // isHealthPath reports whether an agent can ask for the path; an empty one asks

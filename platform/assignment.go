@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -132,8 +133,11 @@ func describe(app models.App, release models.Release, instance models.Instance, 
 		StopGrace: stopGrace, DrainLimit: drainLimit,
 		WritableRoot: app.WritableRoot, RootUser: app.RootUser,
 	}
-	if instance.Process == models.WebProcess {
-		described.Port, described.Health.Path = release.Port, app.HealthPath
+	switch {
+	case instance.Once:
+		described.Once, described.Command = true, release.Scripts[instance.Process]
+	case instance.Process == models.WebProcess:
+		described.Port, described.Health.Path = release.Port, cmp.Or(app.HealthPath, release.HealthPath)
 	}
 	return described
 }

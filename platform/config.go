@@ -189,7 +189,7 @@ func (p *Platform) releaseConfig(ctx context.Context, actor models.Actor, app mo
 		return nil, err
 	}
 	release.BuildID, release.ActorID, release.Description = nil, actor.UserID, description
-	if err := p.newRelease(ctx, &release, nil, nil); err != nil {
+	if err := p.newRelease(ctx, &release, origin{}); err != nil {
 		return nil, err
 	}
 	log.Say("%s", narrative.Field("Release", release.Name()+": "+description))

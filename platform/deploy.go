@@ -2,6 +2,9 @@ package platform
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -90,12 +93,16 @@ func (p *Platform) deploySteps(ctx context.Context, build *models.Build, started
 		return err
 	}
 	log.Say("%s", narrative.Field("Release", release.Name()))
+	if app, err = p.Store.App(ctx, build.AppID); err != nil { // app.json may have set its formation
+		return err
+	}
 	if err := p.rollOut(ctx, app, release, log); err != nil {
 		return err
 	}
 	if err := p.moveRefs(ctx, app, build); err != nil {
 		return err
 	}
+	p.afterDeployment(ctx, app, release, log)
 	log.Say("")
 	log.Say("%s", narrative.Timed("Live", p.Settings.URL(app.Name), time.Since(started)))
 	return nil
@@ -182,17 +189,18 @@ func (p *Platform) buildRelease(ctx context.Context, app models.App, build *mode
 	}
 	build.Runtime, build.Dockerfile, build.Image = result.Runtime, result.Dockerfile, result.Image
 	build.RuntimeType, build.RuntimeVersion = result.RuntimeType, result.RuntimeVersion
-	build.Processes, build.Port = result.Plan.Processes, result.Plan.Port
+	build.Processes, build.Scripts = result.Plan.Processes, result.Plan.Scripts
+	build.Port, build.HealthPath = result.Plan.Port, result.Plan.HealthPath
 	if err := build.Move(models.BuildSucceeded, now()); err != nil {
 		return models.Release{}, err
 	}
 	release := models.Release{
 		AppID: app.ID, BuildID: &build.ID, Commit: build.Commit, Image: build.Image, Processes: build.Processes,
-		Port: build.Port, ActorID: build.ActorID, Description: "Deploy " + short(build.Commit) + " " + build.Subject,
+		Scripts: build.Scripts, Port: build.Port, HealthPath: build.HealthPath, ActorID: build.ActorID, Description: "Deploy " + short(build.Commit) + " " + build.Subject,
 	}
-	err = p.newRelease(ctx, &release, nil, func(ctx context.Context, tx transaction) error {
+	err = p.newRelease(ctx, &release, origin{beside: func(ctx context.Context, tx transaction) error {
 		return tx.SaveBuild(ctx, build)
-	})
+	}})
 	return release, err
 }
 
@@ -207,6 +215,22 @@ func (p *Platform) build(ctx context.Context, app models.App, build models.Build
 		return buildpipeline.Result{}, fmt.Errorf("open the commit: %w", err)
 	}
 	defer func() { _ = files.Close() }()
+	manifest, err := buildpipeline.ReadManifest(files, app.RootDir)
+	if err != nil {
+		return buildpipeline.Result{}, err
+	}
+	config, err := p.applyManifest(ctx, &app, manifest, log)
+	if err != nil {
+		return buildpipeline.Result{}, err
+	}
+	log.hide = newRedactor(config, app.BuildVariables)
+	job := buildpipeline.Job{
+		App: app.Name, AppID: app.ID, Number: build.Number, Commit: build.Commit, Files: files,
+		Options: buildOptions(app, config), Runtimes: runtimes, ClearCache: build.ClearCache, Log: log,
+	}
+	if job.Variables, job.VariablesHash, err = p.buildVariables(app, config); err != nil {
+		return buildpipeline.Result{}, err
+	}
 	warnings, err := files.Warnings()
 	if err != nil {
 		return buildpipeline.Result{}, fmt.Errorf("look through the commit: %w", err)
@@ -214,10 +238,32 @@ func (p *Platform) build(ctx context.Context, app models.App, build models.Build
 	for _, warning := range warnings {
 		log.Say("%s", narrative.Field("Warning", warning))
 	}
-	return p.Builder.Build(ctx, buildpipeline.Job{
-		App: app.Name, AppID: app.ID, Number: build.Number, Commit: build.Commit, Files: files,
-		Options: buildpipeline.Options{Buildpack: app.Buildpack}, Runtimes: runtimes, ClearCache: build.ClearCache, Log: log,
-	})
+	return p.Builder.Build(ctx, job)
+}
+
+// buildOptions are what the App's owner decided about its builds.
+func buildOptions(app models.App, config map[string]string) buildpipeline.Options {
+	return buildpipeline.Options{
+		Buildpack: app.Buildpack, Root: app.RootDir, Config: config, BuildCommand: app.BuildCommand, StartCommand: app.StartCommand,
+	}
+}
+
+// buildVariables are those of the Config that builds may read, and a hash that
+// changes with them and that nobody without the master key can try values on.
+func (p *Platform) buildVariables(app models.App, config map[string]string) (map[string]string, string, error) {
+	keys, err := p.Vault.derived("build variables")
+	if err != nil {
+		return nil, "", err
+	}
+	variables := map[string]string{}
+	hash := hmac.New(sha256.New, keys[0])
+	for _, name := range slices.Sorted(slices.Values(app.BuildVariables)) {
+		if value, set := config[name]; set {
+			variables[name] = value
+			fmt.Fprintf(hash, "%s=%d:%s\n", name, len(value), value)
+		}
+	}
+	return variables, hex.EncodeToString(hash.Sum(nil)[:16]), nil
 }
 
 // runtimesFor lists what the App may be built on: what its plan allows, and no
@@ -246,10 +292,7 @@ func (p *Platform) roll(ctx context.Context, want rollout.Want, log rollout.Log)
 	if err != nil {
 		return err
 	}
-	if err := p.moveDeployment(ctx, &deployment, models.DeploymentRolling); err != nil {
-		return err
-	}
-	outcome, err := p.Roller.Roll(ctx, want, log)
+	outcome, err := p.rollingOut(ctx, want, &deployment, log)
 	if p.stopping(err) {
 		return err
 	}
@@ -267,11 +310,23 @@ func (p *Platform) roll(ctx context.Context, want rollout.Want, log rollout.Log)
 	return p.moveDeployment(after, &deployment, models.DeploymentLive)
 }
 
+// rollingOut runs the Release's command, where that is due, and then moves the
+// App to the Release.
+func (p *Platform) rollingOut(ctx context.Context, want rollout.Want, deployment *models.Deployment, log rollout.Log) (rollout.Outcome, error) {
+	if err := p.releasePhase(ctx, want, deployment, log); err != nil {
+		return rollout.Outcome{}, err
+	}
+	if err := p.moveDeployment(ctx, deployment, models.DeploymentRolling); err != nil {
+		return rollout.Outcome{}, err
+	}
+	return p.Roller.Roll(ctx, want, log)
+}
+
 // pendingDeployment returns the Deployment that was made with the Release, or,
 // when that has ended, another.
 func (p *Platform) pendingDeployment(ctx context.Context, want rollout.Want) (models.Deployment, error) {
 	deployment, err := p.Store.DeploymentOf(ctx, want.Release.ID)
-	if err == nil && deployment.State == models.DeploymentPending {
+	if err == nil && (deployment.State == models.DeploymentPending || deployment.State == models.DeploymentReleasing) {
 		deployment.PreviousID = want.App.LiveReleaseID
 		return deployment, nil
 	}
@@ -281,7 +336,7 @@ func (p *Platform) pendingDeployment(ctx context.Context, want rollout.Want) (mo
 	former := deployment
 	deployment = models.Deployment{
 		ID: models.NewID(), AppID: want.App.ID, ReleaseID: want.Release.ID, PreviousID: want.App.LiveReleaseID,
-		State: models.DeploymentPending, CreatedAt: now(),
+		State: models.DeploymentPending, Released: former.Released, CreatedAt: now(),
 	}
 	return deployment, p.Store.Transact(ctx, func(tx *store.Store) error {
 		return errors.Join(endInterrupted(ctx, tx, former), tx.CreateDeployment(ctx, &deployment))

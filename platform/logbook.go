@@ -21,6 +21,7 @@ func appStream(app models.ID) string     { return "apps/" + app.String() }
 type buildLog struct {
 	platform *Platform
 	stream   string
+	hide     *redactor // nil until the App's Config is known
 }
 
 func (p *Platform) buildLog(build models.Build) *buildLog {
@@ -38,7 +39,7 @@ func (l *buildLog) Say(format string, args ...any) {
 func (l *buildLog) Detail(text string) { l.append(logs.Detail, text) }
 
 func (l *buildLog) append(kind logs.Kind, text string) {
-	entry := logs.Entry{Time: time.Now().UTC(), Kind: kind, Text: narrative.Clean(text)}
+	entry := logs.Entry{Time: time.Now().UTC(), Kind: kind, Text: narrative.Clean(l.hide.Clean(text))}
 	if err := l.platform.Logs.Append(l.stream, entry); err != nil {
 		l.platform.Log.Error("build log", "error", err)
 	}

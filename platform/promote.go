@@ -35,13 +35,13 @@ func (p *Platform) Promote(ctx context.Context, actor models.Actor, promotion Pr
 			return err
 		}
 		release = models.Release{
-			AppID: to.ID, Commit: "", Processes: source.Processes, Port: source.Port, ActorID: actor.UserID,
+			AppID: to.ID, Commit: "", Processes: source.Processes, Scripts: source.Scripts, Port: source.Port, HealthPath: source.HealthPath, ActorID: actor.UserID,
 			Description: "Promote " + promotion.From.Name + " " + source.Name() + " " + short(source.Commit),
 		}
 		if release.Image, err = p.Builder.ShareImage(ctx, source.Image, to.Name, source.ID.String()); err != nil {
 			return err
 		}
-		if err := p.newRelease(ctx, &release, nil, nil); err != nil {
+		if err := p.newRelease(ctx, &release, origin{}); err != nil {
 			return err
 		}
 		log.Say("%s", narrative.Field("Release", release.Name()+", which is "+promotion.From.Name+" "+source.Name()))

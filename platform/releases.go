@@ -18,10 +18,20 @@ import (
 // transaction is the database while a transaction lasts.
 type transaction = *store.Store
 
-// newRelease numbers release and stores it with a snapshot of config, or of the
-// App's Config as it is now when config is nil, and with a pending Deployment, so
-// that a crash right after loses neither; beside runs in the same transaction.
-func (p *Platform) newRelease(ctx context.Context, release *models.Release, config map[string]string, beside func(context.Context, transaction) error) error {
+// origin is what a new Release comes from beside its own fields.
+type origin struct {
+	// config is the Config to snapshot; nil takes the App's as it is now.
+	config map[string]string
+	// released says that the release command is not to run.
+	released bool
+	// beside runs in the transaction that stores the Release.
+	beside func(context.Context, transaction) error
+}
+
+// newRelease numbers release and stores it with a snapshot of its Config and
+// with a pending Deployment, so that a crash right after loses neither.
+func (p *Platform) newRelease(ctx context.Context, release *models.Release, from origin) error {
+	config := from.config
 	if config == nil {
 		var err error
 		if config, err = p.config(ctx, release.AppID); err != nil {
@@ -37,8 +47,8 @@ func (p *Platform) newRelease(ctx context.Context, release *models.Release, conf
 		return err
 	}
 	return p.Store.Transact(ctx, func(tx *store.Store) error {
-		if beside != nil {
-			if err := beside(ctx, tx); err != nil {
+		if from.beside != nil {
+			if err := from.beside(ctx, tx); err != nil {
 				return err
 			}
 		}
@@ -46,7 +56,8 @@ func (p *Platform) newRelease(ctx context.Context, release *models.Release, conf
 			return err
 		}
 		return tx.CreateDeployment(ctx, &models.Deployment{
-			ID: models.NewID(), AppID: release.AppID, ReleaseID: release.ID, State: models.DeploymentPending, CreatedAt: now(),
+			ID: models.NewID(), AppID: release.AppID, ReleaseID: release.ID, State: models.DeploymentPending,
+			Released: from.released, CreatedAt: now(),
 		})
 	})
 }
@@ -76,9 +87,7 @@ func formation(app models.App, release models.Release) models.Formation {
 		if !told && process == models.WebProcess {
 			count = 1
 		}
-		if process != models.ReleaseProcess {
-			counts[process] = count
-		}
+		counts[process] = count
 	}
 	return counts
 }
@@ -151,7 +160,9 @@ func (p *Platform) rollback(ctx context.Context, actor models.Actor, id models.I
 	}
 	release := old
 	release.BuildID, release.ActorID, release.Description = nil, actor.UserID, "Rollback to "+old.Name()
-	if err := p.newRelease(ctx, &release, config, nil); err != nil {
+	// The command of an old release knows nothing of what came after it, and
+	// would stand between its App and the version that worked.
+	if err := p.newRelease(ctx, &release, origin{config: config, released: true}); err != nil {
 		return models.Release{}, err
 	}
 	log.Say("%s", narrative.Field("Release", release.Name()+", which is "+old.Name()+" again"))

@@ -34,6 +34,9 @@ type Instance struct {
 	StopGrace time.Duration `json:"stop_grace"`
 	// DrainLimit bounds the wait for requests in flight before SIGTERM.
 	DrainLimit time.Duration `json:"drain_limit"`
+	// Once runs the process to its end, one time: it is not probed, and never
+	// started again. It ends stopped when it exits with 0, else failed.
+	Once bool `json:"once,omitempty"`
 	// WritableRoot lifts the read-only root file system.
 	WritableRoot bool `json:"writable_root"`
 	// RootUser keeps the image's own user and adds the few capabilities that

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -22,6 +23,10 @@ func main() {
 		fmt.Println(http.ListenAndServe("127.0.0.1:5000", nil))
 	case "oom":
 		eat()
+	case "once":
+		fmt.Println("migrated")
+		code, _ := strconv.Atoi(os.Getenv("CODE"))
+		os.Exit(code)
 	case "chatter":
 		for line := 0; ; line++ {
 			fmt.Println("line", line)

@@ -44,10 +44,22 @@ type App struct {
 	Commit       string         `json:"commit,omitempty" doc:"What the live release was built from"`
 	Formation    map[string]int `json:"formation" doc:"How many instances of each process type"`
 	HealthPath   string         `json:"health_path" doc:"Probed before a web instance gets traffic; empty probes the port"`
-	Buildpack    string         `json:"buildpack" doc:"The one that is forced; empty detects one"`
 	WritableRoot bool           `json:"writable_root" doc:"Whether instances may write to their root file system"`
 	RootUser     bool           `json:"root_user" doc:"Whether images that start as root may do so"`
-	CreatedAt    time.Time      `json:"created_at" doc:"When it was made"`
+	BuildSettings
+	CreatedAt time.Time `json:"created_at" doc:"When it was made"`
+}
+
+// BuildSettings are how an application is built.
+type BuildSettings struct {
+	Buildpack      string   `json:"buildpack" doc:"The one that is forced; empty detects one"`
+	RootDir        string   `json:"root_dir" doc:"The directory of the repository that holds the app; empty is all of it" example:"apps/web"`
+	BuildCommand   string   `json:"build_command" doc:"Runs in place of the build that the buildpack would choose"`
+	StartCommand   string   `json:"start_command" doc:"Starts web where no Procfile does"`
+	Dockerfile     string   `json:"dockerfile" doc:"The path of a Dockerfile that is not at its usual place"`
+	DockerTarget   string   `json:"docker_target" doc:"The stage of the Dockerfile to build; empty is the last"`
+	BuildVariables []string `json:"build_variables" doc:"Names of the variables that builds may read, as secrets"`
+	BuildArguments []string `json:"build_arguments" doc:"Names of the variables that become arguments of a Dockerfile's build, and stay in its history"`
 }
 
 // NewApp is an application to create.
@@ -63,9 +75,22 @@ type NewApp struct {
 type AppChange struct {
 	DeployBranch *string `json:"deploy_branch,omitempty" maxLength:"250" doc:"The branch that deploys"`
 	HealthPath   *string `json:"health_path,omitempty" maxLength:"1000" doc:"Probed before a web instance gets traffic; empty probes the port"`
-	Buildpack    *string `json:"buildpack,omitempty" maxLength:"40" doc:"Forces a buildpack; empty detects one"`
 	WritableRoot *bool   `json:"writable_root,omitempty" doc:"Lets instances write to their root file system"`
 	RootUser     *bool   `json:"root_user,omitempty" doc:"Lets images that start as root do so"`
+	BuildSettingsChange
+}
+
+// BuildSettingsChange holds the settings of builds to change; what is left out
+// stays. They apply to the next build.
+type BuildSettingsChange struct {
+	Buildpack      *string   `json:"buildpack,omitempty" maxLength:"40" doc:"Forces a buildpack; empty detects one"`
+	RootDir        *string   `json:"root_dir,omitempty" maxLength:"1000" doc:"The directory of the repository that holds the app; empty is all of it" example:"apps/web"`
+	BuildCommand   *string   `json:"build_command,omitempty" maxLength:"2000" doc:"Runs in place of the build that the buildpack would choose"`
+	StartCommand   *string   `json:"start_command,omitempty" maxLength:"2000" doc:"Starts web where no Procfile does"`
+	Dockerfile     *string   `json:"dockerfile,omitempty" maxLength:"1000" doc:"The path of a Dockerfile that is not at its usual place"`
+	DockerTarget   *string   `json:"docker_target,omitempty" maxLength:"128" doc:"The stage of the Dockerfile to build; empty is the last"`
+	BuildVariables *[]string `json:"build_variables,omitempty" maxItems:"100" doc:"Names of the variables that builds may read, as secrets"`
+	BuildArguments *[]string `json:"build_arguments,omitempty" maxItems:"100" doc:"Names of the variables that become arguments of a Dockerfile's build, and stay in its history"`
 }
 
 // Deploy names what to build.

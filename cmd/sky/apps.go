@@ -100,7 +100,10 @@ func (c *cli) appsInfo() *cobra.Command {
 				c.table("NAME\t"+app.Name, [][]string{
 					{"ORGANISATION", app.Organisation}, {"PLAN", app.Plan}, {"STATE", app.State}, {"URL", app.URL}, {"GIT", app.GitURL}, {"BRANCH", app.DeployBranch},
 					{"RELEASE", app.Release}, {"COMMIT", app.Commit}, {"RUNS", counts(app.Formation)},
-					{"health-path", app.HealthPath}, {"buildpack", app.Buildpack},
+					{"health-path", app.HealthPath}, {"buildpack", app.Buildpack}, {"root-dir", app.RootDir},
+					{"build-command", app.BuildCommand}, {"start-command", app.StartCommand},
+					{"dockerfile", app.Dockerfile}, {"docker-target", app.DockerTarget},
+					{"build-variables", strings.Join(app.BuildVariables, ",")}, {"build-arguments", strings.Join(app.BuildArguments, ",")},
 					{"writable-root", strconv.FormatBool(app.WritableRoot)}, {"root-user", strconv.FormatBool(app.RootUser)},
 				})
 			})
@@ -111,8 +114,10 @@ func (c *cli) appsInfo() *cobra.Command {
 func (c *cli) appsSet() *cobra.Command {
 	return c.appFlag(&cobra.Command{
 		Use: "set SETTING=VALUE ...", Short: "Change an app's settings",
-		Long: "Settings: deploy-branch, health-path, buildpack, writable-root (on or off), root-user (on or off).\n" +
-			"Those of instances apply to instances that start from then on: `sky restart` makes fresh ones.",
+		Long: "Settings: deploy-branch, health-path, writable-root (on or off), root-user (on or off).\n" +
+			"Settings of builds: buildpack, root-dir, build-command, start-command, dockerfile, docker-target,\n" +
+			"build-variables and build-arguments (names of variables, with commas between them).\n" +
+			"Those of builds apply to the next push. Those of instances apply to instances that start from then on: `sky restart` makes fresh ones.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: c.onApp(func(ctx context.Context, client *v1.Client, name string, args []string) error {
 			change, err := readSettings(args)
@@ -140,7 +145,12 @@ func (c *cli) appsPlan() *cobra.Command {
 
 func readSettings(args []string) (v1.AppChange, error) {
 	change := v1.AppChange{}
-	texts := map[string]**string{"deploy-branch": &change.DeployBranch, "health-path": &change.HealthPath, "buildpack": &change.Buildpack}
+	texts := map[string]**string{
+		"deploy-branch": &change.DeployBranch, "health-path": &change.HealthPath, "buildpack": &change.Buildpack,
+		"root-dir": &change.RootDir, "build-command": &change.BuildCommand, "start-command": &change.StartCommand,
+		"dockerfile": &change.Dockerfile, "docker-target": &change.DockerTarget,
+	}
+	lists := map[string]**[]string{"build-variables": &change.BuildVariables, "build-arguments": &change.BuildArguments}
 	switches := map[string]**bool{"writable-root": &change.WritableRoot, "root-user": &change.RootUser}
 	for _, arg := range args {
 		name, value, ok := strings.Cut(arg, "=")
@@ -149,6 +159,10 @@ func readSettings(args []string) (v1.AppChange, error) {
 		}
 		if text, known := texts[name]; known {
 			*text = &value
+			continue
+		}
+		if list, known := lists[name]; known {
+			*list = new(strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' }))
 			continue
 		}
 		setting, known := switches[name]

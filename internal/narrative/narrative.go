@@ -44,3 +44,12 @@ func Timed(heading, text string, took time.Duration) string {
 	}
 	return body + strings.Repeat(" ", gap) + duration
 }
+
+// Command writes an argument vector as people type it: one that a shell runs is
+// what the shell runs.
+func Command(arguments []string) string {
+	if len(arguments) == 3 && arguments[0] == "/bin/sh" && arguments[1] == "-c" {
+		return strings.TrimPrefix(arguments[2], "exec ")
+	}
+	return strings.Join(arguments, " ")
+}

@@ -4,3 +4,22 @@ ALTER TABLE paas_builds ADD COLUMN token_id UUID;
 
 -- An address that its owner proved, or an admin vouches for; others yield to it.
 ALTER TABLE paas_users ADD COLUMN email_proven BOOLEAN NOT NULL DEFAULT FALSE;
+
+-- Whether the release command of a deployment has run, or is not to run.
+ALTER TABLE paas_deployments ADD COLUMN released BOOLEAN NOT NULL DEFAULT FALSE;
+
+-- Commands that run once: what a build found, and what its releases carry.
+ALTER TABLE paas_builds ADD COLUMN scripts TEXT;
+ALTER TABLE paas_builds ADD COLUMN health_path TEXT NOT NULL DEFAULT '';
+ALTER TABLE paas_releases ADD COLUMN scripts TEXT;
+ALTER TABLE paas_releases ADD COLUMN health_path TEXT NOT NULL DEFAULT '';
+ALTER TABLE paas_instances ADD COLUMN once BOOLEAN NOT NULL DEFAULT FALSE;
+
+-- How an app is built.
+ALTER TABLE paas_applications ADD COLUMN root_dir TEXT NOT NULL DEFAULT '';
+ALTER TABLE paas_applications ADD COLUMN build_command TEXT NOT NULL DEFAULT '';
+ALTER TABLE paas_applications ADD COLUMN start_command TEXT NOT NULL DEFAULT '';
+ALTER TABLE paas_applications ADD COLUMN dockerfile TEXT NOT NULL DEFAULT '';
+ALTER TABLE paas_applications ADD COLUMN docker_target TEXT NOT NULL DEFAULT '';
+ALTER TABLE paas_applications ADD COLUMN build_variables TEXT;
+ALTER TABLE paas_applications ADD COLUMN build_arguments TEXT;
