@@ -21,9 +21,6 @@ func TestRefusals(t *testing.T) {
 		"misspelt":           {repo{"packages.json": "{}"}, "no runtime recognised", "did you mean package.json? The repository has packages.json"},
 		"wrong case":         {repo{"Requirements.TXT": ""}, "no runtime recognised", "did you mean requirements.txt?"},
 		"nested":             {repo{"backend/go.mod": "module x"}, "no runtime recognised", "found backend/go.mod: push that directory"},
-		"poetry":             {repo{"pyproject.toml": "", "poetry.lock": ""}, "poetry.lock needs a package manager other than pip", "requirements.txt"},
-		"pipenv":             {repo{"Pipfile": ""}, "Pipfile needs a package manager", "requirements.txt"},
-		"library":            {repo{"requirements.txt": "flask"}, "Python was recognised, but not how to start it", "Procfile"},
 		"go without main":    {repo{"go.mod": "module x", "x.go": "package x"}, "no main package in the root or under cmd/", "Dockerfile"},
 		"go ambiguous":       {repo{"go.mod": "module x", "cmd/a/m.go": goMain, "cmd/b/m.go": goMain}, "several main packages: cmd/a, cmd/b", "web: bin/a"},
 		"go.mod damaged":     {repo{"go.mod": "modul x", "main.go": goMain}, "go.mod cannot be read", "go mod tidy"},
@@ -65,13 +62,11 @@ func TestVersions(t *testing.T) {
 		files repo
 		want  Requirement
 	}{
-		"go line":         {repo{"go.mod": "module x\ngo 1.24.1\n", "m.go": goMain}, Requirement{"go", ">=1.24", "go line in go.mod"}},
-		".python-version": {repo{"main.py": "", ".python-version": "3.12.1\n"}, Requirement{"python", "~3.12", ".python-version"}},
-		"runtime.txt":     {repo{"main.py": "", "runtime.txt": "python-3.11.9"}, Requirement{"python", "~3.11", "runtime.txt"}},
-		"php platform":    {repo{"composer.json": `{"config": {"platform": {"php": "8.2.7"}}, "require": {"php": "^8"}}`}, Requirement{"php", "8.2.*", "config.platform.php in composer.json"}},
-		"php pipes":       {repo{"composer.json": `{"require": {"php": "^7.3|^8.0"}}`}, Requirement{"php", "^7.3 || ^8.0", "require.php in composer.json"}},
-		"php tilde":       {repo{"composer.json": `{"require": {"php": "~7.4 || ~8.1 || ~8.2.3"}}`}, Requirement{"php", "^7.4  ||  ^8.1  ||  ~8.2.3", "require.php in composer.json"}},
-		"php require":     {repo{"composer.json": `{"require": {"php": "^8"}}`}, Requirement{"php", "^8", "require.php in composer.json"}},
+		"go line":      {repo{"go.mod": "module x\ngo 1.24.1\n", "m.go": goMain}, Requirement{"go", ">=1.24", "go line in go.mod"}},
+		"php platform": {repo{"composer.json": `{"config": {"platform": {"php": "8.2.7"}}, "require": {"php": "^8"}}`}, Requirement{"php", "8.2.*", "config.platform.php in composer.json"}},
+		"php pipes":    {repo{"composer.json": `{"require": {"php": "^7.3|^8.0"}}`}, Requirement{"php", "^7.3 || ^8.0", "require.php in composer.json"}},
+		"php tilde":    {repo{"composer.json": `{"require": {"php": "~7.4 || ~8.1 || ~8.2.3"}}`}, Requirement{"php", "^7.4  ||  ^8.1  ||  ~8.2.3", "require.php in composer.json"}},
+		"php require":  {repo{"composer.json": `{"require": {"php": "^8"}}`}, Requirement{"php", "^8", "require.php in composer.json"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.files["Procfile"] = "web: start"
@@ -116,23 +111,4 @@ func TestWorkersNeedNoWeb(t *testing.T) {
 	plan, err := Detect(repo{"requirements.txt": "redis", "work.py": "", "Procfile": "\ufeffworker: python work.py\r\n"}.fs(), Options{})
 	require.NoError(t, err)
 	require.Equal(t, models.Processes{"worker": {"python", "work.py"}}, plan.Processes)
-}
-
-func TestUses(t *testing.T) {
-	for text, want := range map[string]bool{
-		"flask": true, "Flask==3.1": true, "flask[async] ; python_version > '3'": true, "  flask>=2": true,
-		"flask-login": false, "my-flask": false, "# flask": true, // a comment is taken at its word
-	} {
-		require.Equal(t, want, pythonApp{requirements: text}.uses("flask"), text)
-	}
-}
-
-func TestLocalRequirements(t *testing.T) {
-	for text, want := range map[string]bool{
-		"flask\n": false, "-r base.txt\n": true, "-e .\n": true, "./lib\n": true, "lib @ file:./lib\n": true,
-		"--constraint c.txt\n": true, "--extra-index-url https://x\n": false, "a==1 \\\n    --hash=sha256:0\n": false,
-		"a @ git+https://x/y.git\n": false, "--requirement more.txt\n": true,
-	} {
-		require.Equal(t, want, pythonApp{requirements: text}.installsFromSource(), text)
-	}
 }

@@ -56,30 +56,6 @@ func TestGoldenDockerfiles(t *testing.T) {
 			},
 			web: []string{"shop", "-v"}, reasons: "go.mod; main packages: cmd/shop, cmd/work; processes from Procfile: web, worker",
 		},
-		"python-flask": {
-			files: repo{"requirements.txt": "Flask==3.1.0 \\\n    --hash=sha256:abc\ngunicorn>=23\n", "app.py": flaskMain},
-			web:   []string{"/bin/sh", "-c", "exec gunicorn --bind 0.0.0.0:$PORT app:app"}, reasons: "requirements.txt; start: Flask under gunicorn",
-		},
-		"python-fastapi": {
-			files: repo{"requirements.txt": "fastapi[standard]\nuvicorn\n", "main.py": "app = 1"},
-			web:   []string{"/bin/sh", "-c", "exec uvicorn --host 0.0.0.0 --port $PORT main:app"}, reasons: "requirements.txt; start: FastAPI under uvicorn",
-		},
-		"python-django": {
-			files:   repo{"requirements.txt": "django\ngunicorn\n", "manage.py": "", "shop/wsgi.py": "", "shop/settings.py": ""},
-			web:     []string{"/bin/sh", "-c", "exec gunicorn --bind 0.0.0.0:$PORT shop.wsgi"},
-			reasons: "requirements.txt; start: Django project shop under gunicorn",
-		},
-		"python-editable": {
-			files: repo{"requirements.txt": "-e .\n", "setup.py": "", "main.py": ""},
-			web:   []string{"python", "main.py"}, reasons: "requirements.txt; start: main.py",
-		},
-		"python-pyproject": {
-			files: repo{"pyproject.toml": "[project]\nname = \"a\"\ndependencies = [\"fastapi\", 'uvicorn[standard]']\n", "app.py": ""},
-			web:   []string{"/bin/sh", "-c", "exec uvicorn --host 0.0.0.0 --port $PORT app:app"}, reasons: "pyproject.toml; start: FastAPI under uvicorn",
-		},
-		"python-script": {
-			files: repo{"main.py": "print(1)"}, web: []string{"python", "main.py"}, reasons: "main.py; start: main.py",
-		},
 		"php-plain": {
 			files: repo{"index.php": "<?php"}, web: []string{"apache2", "-DFOREGROUND", "-f", phpConfigPath},
 			reasons: "index.php; web root: /app",

@@ -235,8 +235,8 @@ func (m manager) fetched() bool { return m.version != "" }
 
 // fetch installs the package manager into a stage of its own. The stage names
 // nothing of the app, so that all that use this version share it.
-func (m manager) fetch(file *dockerfile) {
-	file.tool(file.images.Build, "manager")
+func (m manager) fetch(file *dockerfile, image, stage string) {
+	file.tool(image, stage)
 	file.line("ENV %s PATH=/manager/bin:%s", npmQuiet, systemPath)
 	file.runTool(fmt.Sprintf("npm install --global --prefix /manager '%s@%s' && rm -rf %s", m.program, m.version, npmCache))
 }

@@ -20,7 +20,7 @@ func (a *nodeApp) render(images Images) string {
 	file := render(images)
 	built := len(a.buildSteps()) > 0
 	if a.manager.fetched() && (a.hasDependencies() || built || a.needsManager) {
-		a.manager.fetch(file)
+		a.manager.fetch(file, images.Build, managerStage)
 	}
 	stage := ""
 	switch {
@@ -41,18 +41,22 @@ func (a *nodeApp) render(images Images) string {
 	return a.last(file, stage)
 }
 
-// begin starts a stage that uses the package manager.
-func (a *nodeApp) begin(file *dockerfile, stage string) {
+// managerStage holds a package manager that does not come with the language.
+const managerStage = "manager"
+
+// begin starts a stage that uses the package manager: from the stage that holds
+// it, or from the image where it comes with Node.js.
+func (a *nodeApp) begin(file *dockerfile, image, manager, stage string) {
 	environment, programs := npmQuiet, "/app/node_modules/.bin:"
 	if a.dir != "." {
 		programs = a.home() + "/node_modules/.bin:" + programs
 	}
 	if a.manager.fetched() {
-		file.line("\nFROM manager AS %s", stage)
+		file.line("\nFROM %s AS %s", manager, stage)
 		file.variables()
 		environment, programs = "", programs+"/manager/bin:"
 	} else {
-		file.from(file.images.Build, stage)
+		file.from(image, stage)
 	}
 	words := []string{environment, a.manager.environment, "HUSKY=0", "PATH=" + programs + systemPath}
 	words = slices.DeleteFunc(words, func(word string) bool { return word == "" })
@@ -64,7 +68,7 @@ func (a *nodeApp) begin(file *dockerfile, stage string) {
 // long as they do not change, it is not run again. What runs gets its
 // node_modules, or those of the stage "pruned".
 func (a *nodeApp) renderDependencies(file *dockerfile, keepDev bool) {
-	a.begin(file, "dependencies")
+	a.begin(file, file.images.Build, managerStage, "dependencies")
 	a.copyManifests(file)
 	command := a.manager.installProduction()
 	if keepDev || command == "" {
@@ -109,7 +113,7 @@ func (a *nodeApp) renderBuild(file *dockerfile) string {
 		file.variables()
 		file.run(a.manager.prune, a.manager.mount())
 	}
-	a.begin(file, "build")
+	a.begin(file, file.images.Build, managerStage, "build")
 	file.line("COPY . ./")
 	a.runBuild(file, mounts...)
 	return "build"
@@ -134,7 +138,7 @@ func (a *nodeApp) runBuild(file *dockerfile, mounts ...string) {
 // node_modules is part of the app, and a workspace has several node_modules. It
 // returns the stage that holds the result.
 func (a *nodeApp) renderWhole(file *dockerfile) string {
-	a.begin(file, "dependencies")
+	a.begin(file, file.images.Build, managerStage, "dependencies")
 	mount := a.manager.mount()
 	fromSource := a.installsFromSource()
 	if fromSource {

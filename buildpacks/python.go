@@ -1,9 +1,8 @@
 package buildpacks
 
 import (
-	"io/fs"
-	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/skypanel/sky/models"
@@ -11,134 +10,176 @@ import (
 
 const pythonPort = 8000
 
-// pythonApp is a Python repository: where its dependencies are listed, and
-// which of them decide how it starts.
+// pythonApp is a Python repository: who installs its dependencies, what they
+// are, and what of it runs before the app starts.
 type pythonApp struct {
-	requirements string // text of requirements.txt
-	pyproject    string // text of pyproject.toml
+	src      source
+	manager  pythonManager
+	manifest pythonManifest
+	// packages are the dependencies for production, by their normal names.
+	packages map[string]bool
+	// server is a package that the app lacks to be served in production.
+	server string
+	// collect is the directory of the manage.py that collects static files, or "".
+	collect string
+	assets  *assets
+}
+
+// pythonManifest is what we read of pyproject.toml, as the Python Packaging
+// User Guide and the tools' documentation describe it.
+type pythonManifest struct {
+	BuildSystem map[string]any `toml:"build-system"`
+	Project     struct {
+		Name         string            `toml:"name"`
+		Dependencies []string          `toml:"dependencies"`
+		Python       string            `toml:"requires-python"`
+		Scripts      map[string]string `toml:"scripts"`
+	} `toml:"project"`
+	Tool struct {
+		Poetry *struct {
+			Name         string         `toml:"name"`
+			Dependencies map[string]any `toml:"dependencies"`
+			Packages     []any          `toml:"packages"`
+			PackageMode  *bool          `toml:"package-mode"`
+			Scripts      map[string]any `toml:"scripts"`
+		} `toml:"poetry"`
+		UV struct {
+			Package   *bool          `toml:"package"`
+			Workspace map[string]any `toml:"workspace"`
+			Sources   map[string]any `toml:"sources"`
+		} `toml:"uv"`
+	} `toml:"tool"`
 }
 
 func detectPython(src source) (*Plan, error) {
-	evidence := src.first("requirements.txt", "pyproject.toml", "Pipfile", "manage.py", "main.py", "app.py")
+	evidence := src.first("requirements.txt", "pyproject.toml", "Pipfile", "setup.py", "requirements/production.txt",
+		"requirements/prod.txt", "requirements/base.txt", "manage.py", "main.py", "app.py")
 	if evidence == "" {
 		return nil, nil
 	}
-	if lock := src.first("uv.lock", "poetry.lock", "pdm.lock", "Pipfile"); lock != "" && !src.has("requirements.txt") {
-		return nil, models.Errorf(models.Failed, "%s needs a package manager other than pip, which Sky cannot use yet", lock).
-			WithRemedy("export a requirements.txt, or add a Dockerfile")
-	}
-	app := pythonApp{}
-	var err error
-	if app.requirements, _, err = src.read("requirements.txt"); err != nil {
+	app := &pythonApp{src: src, packages: map[string]bool{}}
+	if _, err := src.readTOML("pyproject.toml", &app.manifest); err != nil {
 		return nil, err
 	}
-	if app.pyproject, _, err = src.read("pyproject.toml"); err != nil {
+	reasons, err := app.chooseManager()
+	if err != nil {
 		return nil, err
 	}
-	need, err := pythonVersion(src)
+	need, err := app.version()
 	if err != nil {
 		return nil, err
 	}
 	plan := &Plan{
-		Language: "Python", Reasons: []string{evidence}, Need: need, Port: pythonPort,
+		Language: "Python", Reasons: append([]string{evidence}, reasons...), Need: need, Port: pythonPort,
 		Render: app.render, Processes: models.Processes{},
 	}
-	if command, reason := app.start(src); command != "" {
-		plan.Processes[models.WebProcess] = argv(command)
-		plan.Reasons = append(plan.Reasons, "start: "+reason)
+	if err := app.planStart(plan); err != nil {
+		return nil, err
 	}
-	return plan, nil
+	app.assets, err = findAssets(src, plan)
+	return plan, err
 }
 
-func pythonVersion(src source) (*Requirement, error) {
+// planStart decides how the app starts, where no Procfile or setting does.
+func (a *pythonApp) planStart(plan *Plan) error {
+	procfile, err := readProcfile(a.src)
+	if err != nil {
+		return err
+	}
+	decided := procfile[models.WebProcess] != nil || a.src.options.StartCommand != ""
+	found, err := a.start(plan)
+	if err != nil || decided || found.command == "" {
+		return err
+	}
+	plan.Processes[models.WebProcess] = argv(found.command)
+	plan.Reasons = append(plan.Reasons, "start: "+found.reason)
+	if a.server = found.server; a.server != "" && !a.has(a.server) {
+		plan.Reasons = append(plan.Reasons, a.server+" is added: the app has no server for production")
+	} else {
+		a.server = ""
+	}
+	return nil
+}
+
+// version decides the version of Python by the files that name one.
+func (a *pythonApp) version() (*Requirement, error) {
 	var wishes []wish
 	for _, name := range []string{".python-version", "runtime.txt"} {
-		wanted, err := src.line(name)
+		wanted, err := a.src.line(name)
 		if err != nil {
 			return nil, err
 		}
-		if wanted = strings.TrimPrefix(wanted, "python-"); wanted != "" {
-			wishes = append(wishes, wish{"~" + majorMinor(wanted), name})
+		if wanted = strings.TrimPrefix(strings.ToLower(wanted), "python-"); wanted != "" {
+			wishes = append(wishes, wish{majorMinor(wanted), name})
 		}
 	}
-	return src.requirement("python", wishes...)
+	pinned, err := a.pipenvVersion()
+	if err != nil {
+		return nil, err
+	}
+	wishes = append(wishes, pinned, wish{pythonRange(a.manifest.Project.Python), "requires-python in pyproject.toml"})
+	if poetry := a.manifest.Tool.Poetry; poetry != nil {
+		wanted, _ := poetry.Dependencies["python"].(string)
+		wishes = append(wishes, wish{pythonRange(wanted), "dependencies.python in pyproject.toml"})
+	}
+	return a.src.requirement("python", wishes...)
 }
 
-// uses reports whether name is among the dependencies, in either list.
-func (a pythonApp) uses(name string) bool {
-	pattern := regexp.MustCompile(`(?im)(^|["'\s])` + regexp.QuoteMeta(name) + `(\[[^\]]*\])?\s*($|[<>=~!;,"'\s])`)
-	return pattern.MatchString(a.requirements) || pattern.MatchString(a.pyproject)
+// pipenvVersion reads the version that a Pipfile requires.
+func (a *pythonApp) pipenvVersion() (wish, error) {
+	var file struct {
+		Requires map[string]string `toml:"requires"`
+	}
+	if _, err := a.src.readTOML("Pipfile", &file); err != nil {
+		return wish{}, err
+	}
+	for _, field := range []string{"python_version", "python_full_version"} {
+		if wanted := file.Requires[field]; wanted != "" && wanted != "*" {
+			return wish{majorMinor(wanted), field + " in Pipfile"}, nil
+		}
+	}
+	return wish{}, nil
 }
 
-// start finds the server that the frameworks' own documentation recommends
-// among the dependencies, or the script that starts one itself.
-func (a pythonApp) start(src source) (command, reason string) {
-	if project := djangoProject(src); project != "" && a.uses("gunicorn") {
-		return "gunicorn --bind 0.0.0.0:$PORT " + project + ".wsgi", "Django project " + project + " under gunicorn"
+var (
+	compatibleMinor = regexp.MustCompile(`~=\s*(\d+\.\d+)([^.\d]|$)`)
+	exactly         = regexp.MustCompile(`(^|[^<>!~=])={2,3}\s*`)
+)
+
+// pythonRange writes a range of Python's version specifiers (PEP 440) as other
+// package managers do.
+func pythonRange(text string) string {
+	text = compatibleMinor.ReplaceAllString(text, "^$1$2")
+	text = strings.ReplaceAll(text, "~=", "~")
+	return exactly.ReplaceAllString(text, "$1=")
+}
+
+// has reports whether a package is among the dependencies.
+func (a *pythonApp) has(name string) bool { return a.packages[name] }
+
+var (
+	requirementName = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\]]*)\])?`)
+	nameSeparators  = regexp.MustCompile(`[-_.]+`)
+)
+
+// add notes a dependency as requirements files and pyproject.toml write it. An
+// extra is noted as name[extra].
+func (a *pythonApp) add(requirement string) {
+	match := requirementName.FindStringSubmatch(strings.TrimSpace(requirement))
+	if match == nil {
+		return
 	}
-	script := src.first("main.py", "app.py", "wsgi.py", "server.py")
-	if script == "" {
-		return "", ""
+	name := normalName(match[1])
+	a.packages[name] = true
+	for extra := range strings.SplitSeq(match[2], ",") {
+		a.packages[name+"["+normalName(strings.TrimSpace(extra))+"]"] = true
 	}
-	module := strings.TrimSuffix(script, ".py")
-	switch {
-	case a.uses("fastapi") && a.uses("uvicorn"):
-		return "uvicorn --host 0.0.0.0 --port $PORT " + module + ":app", "FastAPI under uvicorn"
-	case a.uses("flask") && a.uses("gunicorn"):
-		return "gunicorn --bind 0.0.0.0:$PORT " + module + ":app", "Flask under gunicorn"
-	default:
-		return "python " + script, script
+	if slices.Contains([]string{"fastapi[standard]", "fastapi[all]"}, name+"["+match[2]+"]") {
+		a.packages["uvicorn"] = true
 	}
 }
 
-// djangoProject returns the package beside manage.py that holds wsgi.py.
-func djangoProject(src source) string {
-	if !src.has("manage.py") {
-		return ""
-	}
-	files, err := fs.Glob(src.files, "*/wsgi.py")
-	if err != nil || len(files) == 0 {
-		return ""
-	}
-	return path.Dir(files[0])
-}
-
-// installsFromSource reports whether installing reads files beside the list.
-func (a pythonApp) installsFromSource() bool {
-	if a.requirements == "" {
-		return true
-	}
-	return localRequirement.MatchString(a.requirements)
-}
-
-// localRequirement matches a line of a requirements file that names another
-// file: an option that includes one, or a path (pip's "Requirements File
-// Format").
-var localRequirement = regexp.MustCompile(
-	`(?m)^\s*(-[rcef]\b|--(requirement|constraint|editable|find-links)\b|\.|/|file:|[^#\n]*@\s*file:)`)
-
-func (a pythonApp) render(images Images) string {
-	file := render(images)
-	file.from(images.Build, "dependencies")
-	file.line("WORKDIR /app")
-	command := "python3 -m venv /venv"
-	switch {
-	case a.requirements != "" && a.installsFromSource():
-		file.line("COPY . ./")
-		command += " && /venv/bin/pip install --disable-pip-version-check -r requirements.txt"
-	case a.requirements != "":
-		file.line("COPY requirements.txt ./")
-		command += " && /venv/bin/pip install --disable-pip-version-check -r requirements.txt"
-	case a.pyproject != "":
-		file.line("COPY . ./")
-		command += " && /venv/bin/pip install --disable-pip-version-check ."
-	}
-	file.line("ENV PIP_CACHE_DIR=/cache/pip")
-	file.run(command, cache("pip", "/cache/pip"))
-	file.line("\nFROM %s", images.Run)
-	file.line("WORKDIR /app")
-	file.line("COPY --from=dependencies /venv /venv")
-	file.line("COPY . ./")
-	return file.last("PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1",
-		"PATH=/venv/bin:"+systemPath)
+// normalName is a package's name as PyPI compares it (PEP 503).
+func normalName(name string) string {
+	return strings.ToLower(nameSeparators.ReplaceAllString(name, "-"))
 }

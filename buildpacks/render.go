@@ -37,7 +37,7 @@ func (d *dockerfile) from(image, stage string) {
 func (d *dockerfile) tool(image, stage string) {
 	d.line("\nFROM %s AS %s", image, stage)
 	if d.images.ExtraCA {
-		d.line("ENV NODE_EXTRA_CA_CERTS=%[1]s PIP_CERT=%[1]s SSL_CERT_FILE=%[1]s COMPOSER_CAFILE=%[1]s", caPath)
+		d.line("ENV NODE_EXTRA_CA_CERTS=%[1]s PIP_CERT=%[1]s SSL_CERT_FILE=%[1]s REQUESTS_CA_BUNDLE=%[1]s COMPOSER_CAFILE=%[1]s", caPath)
 	}
 }
 

@@ -69,6 +69,10 @@ var symptoms = []symptom{
 	{
 		regexp.MustCompile(`STATIC_ROOT setting to a filesystem path`),
 		"collectstatic needs STATIC_ROOT", "settings", "set STATIC_ROOT in the settings, such as BASE_DIR / \"staticfiles\", or `sky config set DISABLE_COLLECTSTATIC=1`",
+	}, {
+		regexp.MustCompile(`^sky: collectstatic failed`),
+		"`python manage.py collectstatic` failed", "DISABLE_COLLECTSTATIC",
+		"the lines above say why: settings must load without the variables that only what runs has; or `sky config set DISABLE_COLLECTSTATIC=1`",
 	},
 }
 
