@@ -73,7 +73,8 @@ func (files) Warnings() ([]string, error) { return nil, nil }
 
 // builder makes an image named after the commit, unless build says otherwise.
 type builder struct {
-	build func(ctx context.Context, job buildpipeline.Job) error
+	scripts models.Processes
+	build   func(ctx context.Context, job buildpipeline.Job) error
 }
 
 func (b *builder) Build(ctx context.Context, job buildpipeline.Job) (buildpipeline.Result, error) {
@@ -84,7 +85,7 @@ func (b *builder) Build(ctx context.Context, job buildpipeline.Job) (buildpipeli
 	}
 	job.Log.Say("Build    done")
 	job.Log.Detail("full output")
-	plan := &buildpacks.Plan{Processes: models.Processes{"web": {"serve"}, "worker": {"work"}}, Port: 8080}
+	plan := &buildpacks.Plan{Processes: models.Processes{"web": {"serve"}, "worker": {"work"}}, Scripts: b.scripts, Port: 8080}
 	return buildpipeline.Result{Plan: plan, Runtime: "Test", Dockerfile: "FROM x", Image: "image-" + job.Commit[:1]}, nil
 }
 func (b *builder) RemoveImages(context.Context, models.App) error { return nil }

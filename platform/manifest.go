@@ -22,12 +22,10 @@ func (p *Platform) applyManifest(ctx context.Context, app *models.App, wanted bu
 	if err != nil {
 		return nil, err
 	}
-	if app.LiveReleaseID == nil {
-		if err := p.applyDefaults(ctx, app, wanted, config, log); err != nil {
-			return nil, err
-		}
+	if err := checkRequired(*app, wanted, config); err != nil || app.LiveReleaseID != nil {
+		return config, err
 	}
-	return config, checkRequired(*app, wanted, config)
+	return config, p.applyDefaults(ctx, app, wanted, config, log)
 }
 
 // applyDefaults stores what an App begins with, and adds it to config.
