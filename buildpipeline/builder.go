@@ -252,6 +252,8 @@ const (
 	LabelApp   = "sky.app"
 	LabelAppID = "sky.app-id"
 	LabelStack = "sky.stack"
+	// labelRecipe says by which Dockerfiles a stack image was made.
+	labelRecipe = "sky.stack-recipe"
 )
 
 // ImageName is the name of the image that an App's Build makes.

@@ -140,7 +140,7 @@ func (b *Builder) obtain(ctx context.Context, row models.Runtime, log Log) (buil
 		Version: row.Version, Build: stackImage(row.Type, "build", row.Version),
 		Run: stackImage(row.Type, "run", row.Version), GoSeed: row.Type == "go",
 	}
-	if b.hasAll(ctx, local) {
+	if b.current(ctx, local.Build, row.Type) && b.current(ctx, local.Run, row.Type) {
 		return local, true, nil
 	}
 	if !strings.HasPrefix(row.RunImage, stackPrefix) && b.pullAll(ctx, official, log) {
@@ -153,10 +153,6 @@ func (b *Builder) obtain(ctx context.Context, row models.Runtime, log Log) (buil
 		return buildpacks.Images{}, false, err
 	}
 	return local, true, nil
-}
-
-func (b *Builder) hasAll(ctx context.Context, images buildpacks.Images) bool {
-	return b.has(ctx, images.Build) && b.has(ctx, images.Run)
 }
 
 func (b *Builder) has(ctx context.Context, name string) bool {

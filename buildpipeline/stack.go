@@ -5,11 +5,13 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/docker/docker/api/types/image"
@@ -70,9 +72,26 @@ func (b *Builder) Stack(ctx context.Context, kind, version string, log Log) erro
 	return nil
 }
 
+// recipe names what a stack image is made by: it changes with the Dockerfiles,
+// so that a newer Sky makes its images anew.
+func recipe(name string) string {
+	hash := fnv.New64a()
+	for _, file := range []string{name, "toolchain"} {
+		text, _ := stackFiles.ReadFile("stack/" + file + ".Dockerfile") // a missing one is stackFrom's to tell
+		_, _ = hash.Write(text)
+	}
+	return strconv.FormatUint(hash.Sum64(), 16)
+}
+
+// current reports whether the stack image is there and made as it would be now.
+func (b *Builder) current(ctx context.Context, tag, name string) bool {
+	found, err := b.docker.ImageInspect(ctx, tag)
+	return err == nil && found.Config != nil && found.Config.Labels[labelRecipe] == recipe(name)
+}
+
 // stackFrom builds one stack image, unless it is there.
 func (b *Builder) stackFrom(ctx context.Context, name string, step solve, log Log) error {
-	if b.has(ctx, step.tag) {
+	if b.current(ctx, step.tag, name) {
 		return nil
 	}
 	text, err := stackFiles.ReadFile("stack/" + name + ".Dockerfile")
@@ -80,7 +99,7 @@ func (b *Builder) stackFrom(ctx context.Context, name string, step solve, log Lo
 		return fmt.Errorf("stack %s: %w", name, err)
 	}
 	step.dockerfile, step.log = string(text), log
-	step.labels = map[string]string{LabelStack: name}
+	step.labels = map[string]string{LabelStack: name, labelRecipe: recipe(name)}
 	if b.extraCA != nil {
 		mounted, err := buildpacks.MountCA(text)
 		if err != nil {
