@@ -21,9 +21,6 @@ func TestRefusals(t *testing.T) {
 		"misspelt":           {repo{"packages.json": "{}"}, "no runtime recognised", "did you mean package.json? The repository has packages.json"},
 		"wrong case":         {repo{"Requirements.TXT": ""}, "no runtime recognised", "did you mean requirements.txt?"},
 		"nested":             {repo{"backend/go.mod": "module x"}, "no runtime recognised", "found backend/go.mod: push that directory"},
-		"go without main":    {repo{"go.mod": "module x", "x.go": "package x"}, "no main package in the root or under cmd/", "Dockerfile"},
-		"go ambiguous":       {repo{"go.mod": "module x", "cmd/a/m.go": goMain, "cmd/b/m.go": goMain}, "several main packages: cmd/a, cmd/b", "web: bin/a"},
-		"go.mod damaged":     {repo{"go.mod": "modul x", "main.go": goMain}, "go.mod cannot be read", "go mod tidy"},
 		"Dockerfile damaged": {repo{"Dockerfile": "FROM a\nRUN <<EOF\n"}, "Dockerfile: unterminated heredoc", "fix that line"},
 		"Dockerfile empty":   {repo{"Dockerfile": "# nothing\n"}, "Dockerfile: file with no instructions", "fix that line"},
 		"conflict":           {repo{"index.html": "", "Procfile": "<<<<<<< HEAD\nweb: a\n=======\n"}, "Procfile line 1: a merge conflict was committed", "type: command"},
@@ -62,7 +59,6 @@ func TestVersions(t *testing.T) {
 		files repo
 		want  Requirement
 	}{
-		"go line":      {repo{"go.mod": "module x\ngo 1.24.1\n", "m.go": goMain}, Requirement{"go", ">=1.24", "go line in go.mod"}},
 		"php platform": {repo{"composer.json": `{"config": {"platform": {"php": "8.2.7"}}, "require": {"php": "^8"}}`}, Requirement{"php", "8.2.*", "config.platform.php in composer.json"}},
 		"php pipes":    {repo{"composer.json": `{"require": {"php": "^7.3|^8.0"}}`}, Requirement{"php", "^7.3 || ^8.0", "require.php in composer.json"}},
 		"php tilde":    {repo{"composer.json": `{"require": {"php": "~7.4 || ~8.1 || ~8.2.3"}}`}, Requirement{"php", "^7.4  ||  ^8.1  ||  ~8.2.3", "require.php in composer.json"}},
@@ -73,28 +69,6 @@ func TestVersions(t *testing.T) {
 			plan, err := Detect(test.files.fs(), Options{})
 			require.NoError(t, err)
 			require.Equal(t, test.want, *plan.Need)
-		})
-	}
-}
-
-func TestGoMains(t *testing.T) {
-	for name, test := range map[string]struct {
-		files repo
-		mains []string
-	}{
-		"constraint":    {repo{"main.go": "//go:build mage\n\npackage main\n", "cmd/a/m.go": goMain}, []string{"cmd/a"}},
-		"other system":  {repo{"main_windows.go": goMain, "cmd/a/m.go": goMain}, []string{"cmd/a"}},
-		"tests":         {repo{"main_test.go": goMain, "cmd/a/m.go": goMain}, []string{"cmd/a"}},
-		"comment":       {repo{"doc.go": "/*\npackage main of sorts\n*/\npackage x\n", "cmd/a/m.go": goMain}, []string{"cmd/a"}},
-		"quoted ignore": {repo{"main.go": "package main\n\nconst a = \"//go:build ignore\"\n"}, []string{"."}},
-		"same binary":   {repo{"main.go": goMain, "cmd/hello/m.go": goMain, "cmd/b/m.go": goMain}, []string{".", "cmd/b"}},
-		"cmd itself":    {repo{"cmd/main.go": goMain}, []string{"cmd"}},
-		"root first":    {repo{"cmd/a/m.go": goMain, "x.go": goMain}, []string{".", "cmd/a"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			mains, err := mainPackages(source{files: test.files.fs()})
-			require.NoError(t, err)
-			require.Equal(t, test.mains, goApp{module: "example.com/hello"}.distinct(mains))
 		})
 	}
 }

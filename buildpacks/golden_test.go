@@ -36,26 +36,6 @@ const (
 // that we want for it. `go test ./buildpacks -update` writes them anew.
 func TestGoldenDockerfiles(t *testing.T) {
 	checkGoldens(t, map[string]goldenCase{
-		"go-root": {
-			files: repo{"go.mod": "module example.com/hello/v2\n\ngo 1.25.3\n", "main.go": goMain},
-			web:   []string{"/app/bin/hello"}, reasons: "go.mod; main package: .",
-		},
-		"go-seed-and-ca": {
-			files:  repo{"go.mod": "module hello\n", "main.go": goMain},
-			images: Images{ExtraCA: true, GoSeed: true},
-			web:    []string{"/app/bin/hello"}, reasons: "go.mod; main package: .",
-		},
-		"go-only-command": {
-			files: repo{"go.mod": "module example.com/hello\n", "lib.go": "package hello\n", "cmd/shop/main.go": goMain},
-			web:   []string{"/app/bin/shop"}, reasons: "go.mod; main package: cmd/shop",
-		},
-		"go-commands-and-procfile": {
-			files: repo{
-				"go.mod": "module example.com/hello\n", "cmd/shop/main.go": goMain, "cmd/work/main.go": goMain,
-				"Procfile": "web: shop -v\nworker: bin/work\n",
-			},
-			web: []string{"shop", "-v"}, reasons: "go.mod; main packages: cmd/shop, cmd/work; processes from Procfile: web, worker",
-		},
 		"php-plain": {
 			files: repo{"index.php": "<?php"}, web: []string{"apache2", "-DFOREGROUND", "-f", phpConfigPath},
 			reasons: "index.php; web root: /app",

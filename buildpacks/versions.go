@@ -138,3 +138,12 @@ func meets(version, constraint string) bool {
 	newest := exact(version + strings.Repeat(".99999", max(0, 2-strings.Count(version, "."))))
 	return wanted.Check(exact(version)) || (newest != nil && wanted.Check(newest))
 }
+
+// majorMinor shortens "1.22.3" to "1.22".
+func majorMinor(version string) string {
+	parts := strings.SplitN(version, ".", 3)
+	if len(parts) < 2 {
+		return version
+	}
+	return parts[0] + "." + parts[1]
+}
