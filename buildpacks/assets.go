@@ -23,6 +23,7 @@ func findAssets(src source, plan *Plan) (*assets, error) {
 	if err != nil {
 		return nil, err
 	}
+	app.useOthers(app.reachable(app.manager.script("build")))
 	plan.Tools = append(plan.Tools, *need)
 	plan.Reasons = append(plan.Reasons, "assets: scripts.build in package.json")
 	return &assets{node: app}, nil
@@ -37,8 +38,8 @@ func (a *assets) stage(file *dockerfile) string {
 	}
 	app := a.node
 	image, manager := file.images.Tools["node"], "assets-manager"
-	if app.manager.fetched() {
-		app.manager.fetch(file, image, manager)
+	if releases := app.fetched(); len(releases) > 0 {
+		fetchManagers(file, image, manager, releases)
 	}
 	app.begin(file, image, manager, "assets")
 	if app.installsFromSource() {

@@ -42,8 +42,10 @@ type nodeApp struct {
 	standalone bool
 	// keepDev is why dev dependencies stay in what runs, or "".
 	keepDev string
-	// needsManager is set where a process runs the package manager.
+	// needsManager is set where a process runs the package manager, and others are
+	// those that scripts run beside it.
 	needsManager bool
+	others       []managerKind
 }
 
 func detectNode(src source) (*Plan, error) {

@@ -46,11 +46,11 @@ var (
 	}
 	pnpmKind = managerKind{
 		name: "pnpm", program: "pnpm", cache: "pnpm",
-		environment: "npm_config_manage_package_manager_versions=false",
+		environment: "npm_config_store_dir=/cache/pnpm pnpm_config_store_dir=/cache/pnpm npm_config_manage_package_manager_versions=false",
 		locks:       []string{"pnpm-lock.yaml"}, files: []string{".npmrc", "pnpm-workspace.yaml", ".pnpmfile.cjs", "patches"},
-		install: "CI=true pnpm install --no-frozen-lockfile --store-dir /cache/pnpm",
-		frozen:  "CI=true pnpm install --frozen-lockfile --store-dir /cache/pnpm",
-		prune:   "CI=true pnpm prune --prod --ignore-scripts --store-dir /cache/pnpm",
+		install: "CI=true pnpm install --no-frozen-lockfile",
+		frozen:  "CI=true pnpm install --frozen-lockfile",
+		prune:   "CI=true pnpm prune --prod --ignore-scripts",
 	}
 	bunKind = managerKind{
 		name: "bun", program: "bun", cache: "bun", environment: "BUN_INSTALL_CACHE_DIR=/cache/bun",
@@ -216,7 +216,9 @@ func (m *manager) writerOf(lock string) string {
 	switch {
 	case m.program == "yarn" || m.name == "bun":
 		return "1"
-	case m.name == "yarn" && slices.Contains([]string{"4", "5", "6"}, version):
+	case m.name == "yarn" && version == "4":
+		return "2"
+	case m.name == "yarn" && slices.Contains([]string{"5", "6"}, version):
 		return "3"
 	case m.name == "yarn":
 		return "4"
@@ -233,12 +235,15 @@ func (m *manager) writerOf(lock string) string {
 // version comes with Node.js.
 func (m manager) fetched() bool { return m.version != "" }
 
-// fetch installs the package manager into a stage of its own. The stage names
-// nothing of the app, so that all that use this version share it.
-func (m manager) fetch(file *dockerfile, image, stage string) {
+// release is the package, with its version, that npm's registry knows it by.
+func (m manager) release() string { return m.program + "@" + m.version }
+
+// fetchManagers installs package managers into a stage of their own. The stage
+// names nothing of the app, so that all that use these versions share it.
+func fetchManagers(file *dockerfile, image, stage string, releases []string) {
 	file.tool(image, stage)
 	file.line("ENV %s PATH=/manager/bin:%s", npmQuiet, systemPath)
-	file.runTool(fmt.Sprintf("npm install --global --prefix /manager '%s@%s' && rm -rf %s", m.program, m.version, npmCache))
+	file.runTool(fmt.Sprintf("npm install --global --prefix /manager '%s' && rm -rf %s", strings.Join(releases, "' '"), npmCache))
 }
 
 // mount is the cache that installing fills.

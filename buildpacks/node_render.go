@@ -19,8 +19,8 @@ func (a *nodeApp) render(images Images) string {
 	}
 	file := render(images)
 	built := len(a.buildSteps()) > 0
-	if a.manager.fetched() && (a.hasDependencies() || built || a.needsManager) {
-		a.manager.fetch(file, images.Build, managerStage)
+	if releases := a.fetched(); len(releases) > 0 && (a.hasDependencies() || built || a.needsManager) {
+		fetchManagers(file, images.Build, managerStage, releases)
 	}
 	stage := ""
 	switch {
@@ -41,6 +41,20 @@ func (a *nodeApp) render(images Images) string {
 	return a.last(file, stage)
 }
 
+// fetched lists the package managers that do not come with Node.js.
+func (a *nodeApp) fetched() []string {
+	var releases []string
+	if a.manager.fetched() {
+		releases = append(releases, a.manager.release())
+	}
+	for _, other := range a.others {
+		release := manager{managerKind: other}
+		release.version = release.writerOf("")
+		releases = append(releases, release.release())
+	}
+	return releases
+}
+
 // managerStage holds a package manager that does not come with the language.
 const managerStage = "manager"
 
@@ -51,7 +65,7 @@ func (a *nodeApp) begin(file *dockerfile, image, manager, stage string) {
 	if a.dir != "." {
 		programs = a.home() + "/node_modules/.bin:" + programs
 	}
-	if a.manager.fetched() {
+	if len(a.fetched()) > 0 {
 		file.line("\nFROM %s AS %s", manager, stage)
 		file.variables()
 		environment, programs = "", programs+"/manager/bin:"
@@ -195,7 +209,7 @@ func (a *nodeApp) prunes() bool {
 // or from the repository where nothing was built.
 func (a *nodeApp) last(file *dockerfile, stage string) string {
 	file.line("WORKDIR %s", a.home())
-	if a.manager.fetched() && a.needsManager {
+	if len(a.fetched()) > 0 && a.needsManager {
 		file.line("COPY --from=manager /manager /manager")
 	}
 	if a.layered() && a.hasDependencies() {
@@ -221,7 +235,7 @@ func (a *nodeApp) environment() []string {
 		programs = a.home() + "/node_modules/.bin:" + programs
 	}
 	environment := []string{"NODE_ENV=production", "HOST=0.0.0.0"}
-	if a.needsManager && a.manager.fetched() {
+	if a.needsManager && len(a.fetched()) > 0 {
 		programs += "/manager/bin:"
 		if a.manager.program == berryKind.program {
 			environment = append(environment, "YARN_GLOBAL_FOLDER=/tmp/yarn", "YARN_ENABLE_TELEMETRY=0")

@@ -62,9 +62,13 @@ func (a *nodeApp) finish(plan *Plan) {
 		plan.Processes[process] = command
 		line := a.reachable(strings.Join(command, " "))
 		a.needsManager = a.needsManager || managerWord(a.manager.name).MatchString(line)
+		a.needsManager = a.useOthers(line) || a.needsManager
 		if a.keepDev == "" {
 			a.keepDev = a.devProgram(line)
 		}
+	}
+	for _, step := range a.buildSteps() {
+		a.useOthers(a.reachable(step))
 	}
 	if setting := a.keepSetting(); setting != "" {
 		a.keepDev = setting
@@ -212,6 +216,23 @@ func (a *nodeApp) reachable(line string) string {
 		}
 	}
 	return line
+}
+
+// useOthers notes the package managers beside the app's own that a command line
+// runs, and reports whether there are any: a script of an app with npm may be run
+// by Bun.
+func (a *nodeApp) useOthers(line string) bool {
+	found := false
+	for _, kind := range []managerKind{yarnKind, pnpmKind, bunKind} {
+		if kind.name == a.manager.name || !managerWord(kind.name).MatchString(line) {
+			continue
+		}
+		found = true
+		if !slices.ContainsFunc(a.others, func(other managerKind) bool { return other.name == kind.name }) {
+			a.others = append(a.others, kind)
+		}
+	}
+	return found
 }
 
 func managerWord(name string) *regexp.Regexp {

@@ -112,6 +112,10 @@ func TestNodeGolden(t *testing.T) {
 			files: repo{"package.json": `{"dependencies": {"hono": "4"}, "devDependencies": {"x": "1"}}`, "bun.lock": "{}", "index.ts": ""},
 			web:   []string{"bun", "index.ts"}, reasons: "package.json; bun 1 from bun.lock; start: index.ts",
 		},
+		"node-npm-installs-and-bun-runs": {
+			files: repo{"package.json": `{"scripts": {"start": "bun app.js"}, "dependencies": {"a": "1"}}`, "package-lock.json": "{}"},
+			web:   []string{"bun", "app.js"}, reasons: "package.json; start: scripts.start",
+		},
 		"node-heroku": {
 			files: repo{
 				"package.json":      `{"scripts": {"build": "no", "heroku-prebuild": "echo 1", "heroku-postbuild": "webpack", "heroku-cleanup": "rm -rf src", "serve": "node serve.js"}, "dependencies": {"a": "1"}, "devDependencies": {"webpack": "5"}}`,
