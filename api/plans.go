@@ -47,6 +47,7 @@ func wirePlan(view platform.PlanView) v1.Plan {
 	return v1.Plan{
 		Name: plan.Name, Description: plan.Description, CPUMillis: plan.CPUMillis, MemoryBytes: plan.MemoryBytes,
 		StorageBytes: plan.StorageBytes, Pids: plan.Pids, MaxInstances: plan.MaxInstances,
+		BuildCPUMillis: plan.BuildCPUMillis, BuildMemoryBytes: plan.BuildMemoryBytes, BuildMinutes: plan.BuildMinutes,
 		PriceMonthMicros: int64(plan.PriceMonth), PriceHourMicros: int64(plan.PriceHour), Position: plan.Position,
 		Active: plan.Active, Apps: view.Apps, CreatedAt: plan.CreatedAt,
 		Runtimes: each(view.Runtimes, func(row models.Runtime) string { return row.Type + " " + row.Version }),
@@ -57,7 +58,8 @@ func planChange(wire v1.PlanChange) platform.PlanChange {
 	return platform.PlanChange{
 		Name: wire.Name, Description: wire.Description, CPUMillis: wire.CPUMillis, MemoryBytes: wire.MemoryBytes,
 		StorageBytes: wire.StorageBytes, Pids: wire.Pids, MaxInstances: wire.MaxInstances, Position: wire.Position,
-		PriceMonth: (*models.Money)(wire.PriceMonthMicros), PriceHour: (*models.Money)(wire.PriceHourMicros),
+		BuildLimits: platform.BuildLimits{CPUMillis: wire.BuildCPUMillis, MemoryBytes: wire.BuildMemoryBytes, Minutes: wire.BuildMinutes},
+		PriceMonth:  (*models.Money)(wire.PriceMonthMicros), PriceHour: (*models.Money)(wire.PriceHourMicros),
 		Active: wire.Active, Runtimes: wire.Runtimes,
 	}
 }

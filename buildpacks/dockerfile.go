@@ -83,7 +83,20 @@ func firstPort(node *parser.Node) int {
 
 // MountCA adds the mount of a private certificate authority to every RUN of a
 // Dockerfile. The mount is a secret, so that it leaves no trace in a layer.
-func MountCA(dockerfile []byte) ([]byte, error) {
+func MountCA(dockerfile []byte) ([]byte, error) { return mountEverywhere(dockerfile, caMount) }
+
+// MountBuildID adds the mount of BuildIDSecret to every RUN of a Dockerfile: the
+// processes of a step show by it which build they are of. Its value is not part
+// of what decides whether a step runs again.
+func MountBuildID(dockerfile []byte) ([]byte, error) {
+	return mountEverywhere(dockerfile, "--mount=type=secret,id="+BuildIDSecret)
+}
+
+// BuildIDSecret is the id of the build secret that tells one build's steps from
+// another's, in /run/secrets.
+const BuildIDSecret = "sky-build"
+
+func mountEverywhere(dockerfile []byte, mount string) ([]byte, error) {
 	result, err := parser.Parse(bytes.NewReader(dockerfile))
 	if err != nil {
 		return nil, fmt.Errorf("parse Dockerfile: %w", err)
@@ -95,7 +108,7 @@ func MountCA(dockerfile []byte) ([]byte, error) {
 		}
 		line := lines[node.StartLine-1]
 		end := strings.Index(strings.ToLower(line), "run") + len("run")
-		lines[node.StartLine-1] = line[:end] + " " + caMount + line[end:]
+		lines[node.StartLine-1] = line[:end] + " " + mount + line[end:]
 	}
 	return []byte(strings.Join(lines, "")), nil
 }

@@ -54,7 +54,10 @@ type Job struct {
 	VariablesHash string
 	// ClearCache builds without any cache.
 	ClearCache bool
-	Log        Log
+	// Organisation takes turns with others that have builds waiting.
+	Organisation models.ID
+	Limits       Limits
+	Log          Log
 }
 
 // Result is what a build made.
@@ -75,16 +78,23 @@ type Builder struct {
 	docker *client.Client
 	// extraCA is a PEM bundle that builds trust beside their own, or nil.
 	extraCA []byte
-	turns   chan struct{}
+	queue   *queue
 	stacks  sync.Mutex // one stack image is made at a time
 	pulls   pullMemory
+	// minFree is the free space on the engine's disk below which a build ends.
+	minFree int64
 }
 
 // Config says where and how to build.
 type Config struct {
-	DockerHost  string // empty: as the docker command finds it
-	ExtraCA     []byte
-	Concurrency int
+	DockerHost string // empty: as the docker command finds it
+	ExtraCA    []byte
+	// Concurrency is how many builds run at once, and PerOrganisation how many of
+	// one Organisation; 0 is no bound of its own.
+	Concurrency     int
+	PerOrganisation int
+	// MinFreeBytes is the free space on the engine's disk below which builds end.
+	MinFreeBytes int64
 }
 
 // New returns a Builder; it does not talk to the engine yet.
@@ -97,7 +107,9 @@ func New(config Config) (*Builder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("docker client: %w", err)
 	}
-	return &Builder{docker: docker, extraCA: config.ExtraCA, turns: make(chan struct{}, max(1, config.Concurrency))}, nil
+	return &Builder{docker: docker, extraCA: config.ExtraCA,
+		queue: newQueue(config.Concurrency, config.PerOrganisation), minFree: config.MinFreeBytes,
+	}, nil
 }
 
 // CheckBuildpack says why no build can be forced to use the buildpack of this
@@ -129,12 +141,13 @@ func (b *Builder) Check(ctx context.Context) error {
 // failed; when ctx ends, the running step is killed. Errors that the user can
 // mend are models.Failed or models.Invalid.
 func (b *Builder) Build(ctx context.Context, job Job) (Result, error) {
-	select {
-	case b.turns <- struct{}{}:
-		defer func() { <-b.turns }()
-	case <-ctx.Done():
-		return Result{}, ctx.Err()
+	leave, err := b.queue.enter(ctx, job.Organisation, func(before int) {
+		job.Log.Say("%s", narrative.Field("Queue", "waiting for a free place to build; at most "+strconv.Itoa(before)+" before this one"))
+	})
+	if err != nil {
+		return Result{}, err
 	}
+	defer leave()
 	if err := b.Check(ctx); err != nil {
 		return Result{}, err
 	}
@@ -145,7 +158,34 @@ func (b *Builder) Build(ctx context.Context, job Job) (Result, error) {
 	if job.Files, err = fs.Sub(job.Files, result.Plan.Context); err != nil {
 		return Result{}, fmt.Errorf("open %s: %w", result.Plan.Context, err)
 	}
-	return b.compile(ctx, job, result)
+	return b.compileWithin(ctx, job, result)
+}
+
+// compileWithin compiles under the job's limits.
+func (b *Builder) compileWithin(ctx context.Context, job Job, result Result) (Result, error) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	if job.Limits.Time > 0 {
+		timer := time.AfterFunc(job.Limits.Time, func() {
+			end(models.Errorf(models.Failed, "the build took longer than the %s that its plan allows", job.Limits.Time).
+				WithRemedy("the last lines of `sky builds logs` show what it was doing; a larger plan allows longer builds"))
+		})
+		defer timer.Stop()
+	}
+	warden := newWarden(job.Limits)
+	watching, stop := context.WithCancel(ctx)
+	var watchers sync.WaitGroup
+	watchers.Go(func() { warden.watch(watching) })
+	if info, err := b.docker.Info(ctx); err == nil && b.minFree > 0 {
+		watchers.Go(func() { watchDisk(watching, info.DockerRootDir, b.minFree, end) })
+	}
+	built, err := b.compile(ctx, job, result, warden.id)
+	stop()
+	watchers.Wait()
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return Result{}, cause
+	}
+	return built, warden.explain(err)
 }
 
 // detect finds the plan and its base images, and says both to the pusher.
@@ -208,7 +248,7 @@ func (b *Builder) ownDockerfile(files fs.FS, path string) (string, error) {
 }
 
 // compile has BuildKit build the Dockerfile, and says how long it took.
-func (b *Builder) compile(ctx context.Context, job Job, result Result) (Result, error) {
+func (b *Builder) compile(ctx context.Context, job Job, result Result, id string) (Result, error) {
 	started := time.Now()
 	var ignore *string
 	if result.Plan.DockerfilePath == "" {
@@ -219,9 +259,9 @@ func (b *Builder) compile(ctx context.Context, job Job, result Result) (Result, 
 		arguments[buildpacks.VariablesHash] = job.VariablesHash
 	}
 	image, err := b.solve(ctx, solve{
-		args:   arguments,
-		ignore: ignore,
-		files:  job.Files, dockerfile: result.Dockerfile, noCache: job.ClearCache, log: job.Log,
+		args: arguments,
+		id:   id, ignore: ignore, maxContext: job.Limits.ContextBytes,
+		files: job.Files, dockerfile: result.Dockerfile, noCache: job.ClearCache, log: job.Log,
 		sharedKey: "sky-" + job.AppID.String(), secrets: secrets(job.Variables),
 		tag: ImageName(job.App, job.Number),
 		labels: map[string]string{

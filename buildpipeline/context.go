@@ -9,7 +9,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 
+	"github.com/docker/go-units"
+	"github.com/skypanel/sky/models"
 	"github.com/tonistiigi/fsutil"
 	"github.com/tonistiigi/fsutil/types"
 )
@@ -17,13 +20,29 @@ import (
 // contextFS shows a commit's files to BuildKit. BuildKit asks for a file's
 // contents only when its size, mode or time differ from what it has under the
 // same shared key; the files' times must therefore change with their contents.
-type contextFS struct{ files fs.FS }
+type contextFS struct {
+	files fs.FS
+	most  int64 // bytes; 0 is no bound
+	over  atomic.Bool
+}
+
+// refusal says why the context was not shown whole, or nil.
+func (c *contextFS) refusal() error {
+	if c == nil || !c.over.Load() {
+		return nil
+	}
+	return models.Errorf(models.Failed, "the files to build are larger than the %s that a build may have", units.BytesSize(float64(c.most))).
+		WithRemedy("keep large files out of git, or name directories that the build does not need in .slugignore or .dockerignore")
+}
+
+var errContext = errors.New("the build's context is too large")
 
 // Walk implements fsutil.FS.
-func (c contextFS) Walk(ctx context.Context, target string, visit fs.WalkDirFunc) error {
+func (c *contextFS) Walk(ctx context.Context, target string, visit fs.WalkDirFunc) error {
 	if target == "" || target == "/" {
 		target = "."
 	}
+	total := int64(0)
 	return fs.WalkDir(c.files, target, func(name string, entry fs.DirEntry, err error) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -38,11 +57,15 @@ func (c contextFS) Walk(ctx context.Context, target string, visit fs.WalkDirFunc
 		if err != nil {
 			return err
 		}
+		if total += stat.Size; c.most > 0 && total > c.most {
+			c.over.Store(true)
+			return errContext
+		}
 		return visit(name, &fsutil.DirEntryInfo{Stat: stat}, nil)
 	})
 }
 
-func (c contextFS) stat(name string, entry fs.DirEntry) (*types.Stat, error) {
+func (c *contextFS) stat(name string, entry fs.DirEntry) (*types.Stat, error) {
 	info, err := entry.Info()
 	if err != nil {
 		return nil, fmt.Errorf("stat %s: %w", name, err)
@@ -60,7 +83,7 @@ func (c contextFS) stat(name string, entry fs.DirEntry) (*types.Stat, error) {
 }
 
 // Open implements fsutil.FS.
-func (c contextFS) Open(name string) (io.ReadCloser, error) { return c.files.Open(name) }
+func (c *contextFS) Open(name string) (io.ReadCloser, error) { return c.files.Open(name) }
 
 // texts is a file system that holds texts by name.
 type texts map[string]string

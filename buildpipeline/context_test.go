@@ -24,7 +24,7 @@ func TestContextShowsFilesAsTheyAre(t *testing.T) {
 	got := map[string]*types.Stat{}
 	var order []string
 	walk := func(target string) {
-		err := contextFS{dir}.Walk(t.Context(), target, func(path string, entry fs.DirEntry, err error) error {
+		err := (&contextFS{files: dir}).Walk(t.Context(), target, func(path string, entry fs.DirEntry, err error) error {
 			require.NoError(t, err)
 			info, err := entry.Info()
 			require.NoError(t, err)
@@ -47,7 +47,7 @@ func TestContextShowsFilesAsTheyAre(t *testing.T) {
 	walk("bin")
 	require.Equal(t, []string{"bin", "bin/.empty", "bin/run"}, order)
 
-	file, err := contextFS{dir}.Open("a.txt")
+	file, err := (&contextFS{files: dir}).Open("a.txt")
 	require.NoError(t, err)
 	text, err := io.ReadAll(file)
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func TestContextShowsFilesAsTheyAre(t *testing.T) {
 func TestContextEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := contextFS{fstest.MapFS{"a": {}}}.Walk(ctx, "", func(string, fs.DirEntry, error) error { return nil })
+	err := (&contextFS{files: fstest.MapFS{"a": {}}}).Walk(ctx, "", func(string, fs.DirEntry, error) error { return nil })
 	require.ErrorIs(t, err, context.Canceled)
 }
 

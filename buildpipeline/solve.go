@@ -14,6 +14,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/builder"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 	"github.com/skypanel/sky/buildpacks"
+	"github.com/skypanel/sky/models"
 	"github.com/tonistiigi/fsutil"
 	"golang.org/x/sync/errgroup"
 )
@@ -33,7 +34,11 @@ type solve struct {
 	// sharedKey keeps the context's files and the caches of one app together.
 	sharedKey string
 	noCache   bool
-	log       Log
+	// id tells the steps of this build from others'; empty for none.
+	id string
+	// maxContext bounds the bytes of the context; 0 is no bound.
+	maxContext int64
+	log        Log
 }
 
 // solve builds s and returns the image's id. The Dockerfile is parsed in this
@@ -45,13 +50,18 @@ func (b *Builder) solve(ctx context.Context, s solve) (string, error) {
 		return "", err
 	}
 	defer func() { _ = kit.Close() }()
+	shown := s.context()
+	options, err := s.options(b.extraCA, shown)
+	if err != nil {
+		return "", err
+	}
 	statuses := make(chan *client.SolveStatus, 64)
 	progress := newProgress(s.log)
 	var response *client.SolveResponse
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		var err error
-		response, err = kit.Build(groupCtx, s.options(b.extraCA), "sky", builder.Build, statuses)
+		response, err = kit.Build(groupCtx, options, "sky", builder.Build, statuses)
 		return err
 	})
 	group.Go(func() error {
@@ -61,6 +71,9 @@ func (b *Builder) solve(ctx context.Context, s solve) (string, error) {
 		return nil
 	})
 	if err := group.Wait(); err != nil {
+		if tooLarge := shown.refusal(); tooLarge != nil {
+			return "", tooLarge
+		}
 		return "", progress.explain(ctx, err)
 	}
 	return response.ExporterResponse["containerimage.digest"], nil
@@ -83,7 +96,7 @@ func (b *Builder) buildkit(ctx context.Context) (*client.Client, error) {
 
 const dockerfileName = "Dockerfile"
 
-func (s solve) options(extraCA []byte) client.SolveOpt {
+func (s solve) options(extraCA []byte, shown *contextFS) (client.SolveOpt, error) {
 	attributes := map[string]string{
 		"filename": dockerfileName,
 		// A constant frontend command line: BuildKit then ignores "# syntax=".
@@ -109,22 +122,38 @@ func (s solve) options(extraCA []byte) client.SolveOpt {
 	if extraCA != nil {
 		secrets[buildpacks.CASecret] = extraCA
 	}
+	text := []byte(s.dockerfile)
+	if s.id != "" {
+		mounted, err := buildpacks.MountBuildID(text)
+		if err != nil {
+			return client.SolveOpt{}, models.Errorf(models.Failed, "Dockerfile: %s", err).WithField("Dockerfile").WithRemedy("fix that line and push again")
+		}
+		text, secrets[buildpacks.BuildIDSecret] = mounted, []byte(s.id)
+	}
 	options := client.SolveOpt{
 		FrontendAttrs: attributes,
-		LocalMounts:   s.mounts(),
+		LocalMounts:   s.mounts(string(text), shown),
 		SharedKey:     s.sharedKey,
 		Exports:       []client.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": s.tag}}},
 	}
 	options.Session = append(options.Session, secretsprovider.FromMap(secrets))
-	return options
+	return options, nil
 }
 
-func (s solve) mounts() map[string]fsutil.FS {
-	var files fsutil.FS = emptyFS{}
-	if s.files != nil {
-		files = contextFS{s.files}
+// context is what BuildKit is shown; nil for nothing.
+func (s solve) context() *contextFS {
+	if s.files == nil {
+		return nil
 	}
-	dockerfile := texts{dockerfileName: s.dockerfile}
+	return &contextFS{files: s.files, most: s.maxContext}
+}
+
+func (s solve) mounts(text string, shown *contextFS) map[string]fsutil.FS {
+	var files fsutil.FS = emptyFS{}
+	if shown != nil {
+		files = shown
+	}
+	dockerfile := texts{dockerfileName: text}
 	if s.ignore != nil { // found there, the context's own .dockerignore is not asked
 		dockerfile[dockerfileName+".dockerignore"] = *s.ignore
 	}

@@ -11,6 +11,11 @@ type Plan struct {
 	MemoryBytes  int64
 	StorageBytes int64
 	Pids         int64
+	// What one build may use: each step of it, and all of it together. Zero CPUs
+	// are all that the builder has.
+	BuildCPUMillis   int64 `gorm:"column:build_cpu_millis"`
+	BuildMemoryBytes int64
+	BuildMinutes     int
 	// MaxInstances bounds the Instances of one App.
 	MaxInstances int
 	// PriceHour is what each running Instance costs in an hour; PriceMonth is what

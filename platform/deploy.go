@@ -226,7 +226,11 @@ func (p *Platform) build(ctx context.Context, app models.App, build models.Build
 	log.hide = newRedactor(config, app.BuildVariables)
 	job := buildpipeline.Job{
 		App: app.Name, AppID: app.ID, Number: build.Number, Commit: build.Commit, Files: files,
-		Options: buildOptions(app, config), Runtimes: runtimes, ClearCache: build.ClearCache, Log: log,
+		Options: buildOptions(app, config), Runtimes: runtimes, ClearCache: build.ClearCache,
+		Organisation: app.OrganisationID, Log: log,
+	}
+	if job.Limits, err = p.buildLimits(ctx, app); err != nil {
+		return buildpipeline.Result{}, err
 	}
 	if job.Variables, job.VariablesHash, err = p.buildVariables(app, config); err != nil {
 		return buildpipeline.Result{}, err
@@ -239,6 +243,21 @@ func (p *Platform) build(ctx context.Context, app models.App, build models.Build
 		log.Say("%s", narrative.Field("Warning", warning))
 	}
 	return p.Builder.Build(ctx, job)
+}
+
+// maxContext bounds the files that a build sees.
+const maxContext = 2 << 30
+
+// buildLimits are what the App's plan gives a build.
+func (p *Platform) buildLimits(ctx context.Context, app models.App) (buildpipeline.Limits, error) {
+	limits := buildpipeline.Limits{MemoryBytes: defaultBuildMemory, Time: defaultBuildMinutes * time.Minute, ContextBytes: maxContext}
+	if app.PlanID == nil {
+		return limits, nil
+	}
+	plan, err := p.Store.Plan(ctx, *app.PlanID)
+	limits.MemoryBytes, limits.CPUMillis = plan.BuildMemoryBytes, plan.BuildCPUMillis
+	limits.Time = time.Duration(plan.BuildMinutes) * time.Minute
+	return limits, err
 }
 
 // buildOptions are what the App's owner decided about its builds.

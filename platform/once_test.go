@@ -36,8 +36,6 @@ func (s *stage) ends(exit func(protocol.Instance) string) (began *atomic.Int64) 
 	return began
 }
 
-func well(protocol.Instance) string { return "" }
-
 func TestReleaseCommandRunsBeforeAnythingServes(t *testing.T) {
 	s := newStage(t)
 	scripted(s, models.Processes{"release": {"migrate"}, "setup": {"seed"}, "postdeploy": {"tell"}})

@@ -144,12 +144,20 @@ type PlanChange struct {
 	MemoryBytes  *int64
 	StorageBytes *int64
 	Pids         *int64
+	BuildLimits
 	MaxInstances *int
 	PriceMonth   *models.Money
 	PriceHour    *models.Money
 	Position     *int
 	Active       *bool
 	Runtimes     *[]string
+}
+
+// BuildLimits are what a plan gives each build; nil leaves one as it is.
+type BuildLimits struct {
+	CPUMillis   *int64 // 0 are all CPUs
+	MemoryBytes *int64
+	Minutes     *int
 }
 
 func (c PlanChange) apply(plan *models.Plan) error {
@@ -159,6 +167,9 @@ func (c PlanChange) apply(plan *models.Plan) error {
 	put(&plan.MemoryBytes, c.MemoryBytes)
 	put(&plan.StorageBytes, c.StorageBytes)
 	put(&plan.Pids, c.Pids)
+	put(&plan.BuildCPUMillis, c.BuildLimits.CPUMillis)
+	put(&plan.BuildMemoryBytes, c.BuildLimits.MemoryBytes)
+	put(&plan.BuildMinutes, c.BuildLimits.Minutes)
 	put(&plan.MaxInstances, c.MaxInstances)
 	put(&plan.PriceMonth, c.PriceMonth)
 	put(&plan.PriceHour, c.PriceHour)
@@ -172,6 +183,8 @@ func (c PlanChange) apply(plan *models.Plan) error {
 const (
 	minMemory = 6 * mib
 	minPids   = 8
+	// minBuildMemory is what a package manager needs to start.
+	minBuildMemory = 64 * mib
 	// maxPrice keeps sums of any number of Instances within 64 bits.
 	maxPrice = 1_000_000 * models.MoneyUnit
 )
@@ -193,6 +206,12 @@ func checkPlan(plan models.Plan) error {
 		return wrong("storage_bytes", "use at least 1 MiB")
 	case plan.Pids < minPids || plan.Pids > 1<<20:
 		return wrong("pids", "use at least 8 processes")
+	case plan.BuildCPUMillis < 0 || plan.BuildCPUMillis > 1_000_000:
+		return wrong("build_cpu_millis", "use 0, which is all CPUs, to 1000000 thousandths of one")
+	case plan.BuildMemoryBytes < minBuildMemory || plan.BuildMemoryBytes > 1<<50:
+		return wrong("build_memory_bytes", "use at least 64 MiB")
+	case plan.BuildMinutes < 1 || plan.BuildMinutes > 24*60:
+		return wrong("build_minutes", "use 1 to 1440 minutes")
 	case plan.MaxInstances < 1 || plan.MaxInstances > 10_000:
 		return wrong("max_instances", "use 1 to 10000")
 	case plan.PriceHour < 0 || plan.PriceHour > maxPrice:
@@ -210,7 +229,7 @@ func (p *Platform) CreatePlan(ctx context.Context, actor models.Actor, wanted Pl
 	}
 	plan := models.Plan{
 		ID: models.NewID(), CPUMillis: 1000, MemoryBytes: 512 * mib, StorageBytes: 5 * gib, Pids: 256, MaxInstances: 5, Position: 100,
-		Active: true, CreatedAt: now(),
+		BuildMemoryBytes: defaultBuildMemory, BuildMinutes: defaultBuildMinutes, Active: true, CreatedAt: now(),
 	}
 	if err := wanted.apply(&plan); err != nil {
 		return PlanView{}, err

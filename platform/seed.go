@@ -12,12 +12,19 @@ const (
 	gib = int64(1) << 30
 )
 
+// What a build may use on a plan that does not say.
+const (
+	defaultBuildMemory  = 2 * gib
+	defaultBuildMinutes = 30
+)
+
 // defaultPlans are the plans of a fresh installation, cheapest first.
 func defaultPlans() []models.Plan {
 	row := func(name, description string, millis, memory, storage int64, instances int, month models.Money) models.Plan {
 		const hoursInMonth = 730
 		return models.Plan{
 			Name: name, Description: description, CPUMillis: millis, MemoryBytes: memory, StorageBytes: storage, Pids: 256,
+			BuildMemoryBytes: max(defaultBuildMemory, memory), BuildMinutes: defaultBuildMinutes,
 			MaxInstances: instances, PriceMonth: month, PriceHour: month / hoursInMonth, Active: true,
 		}
 	}

@@ -16,6 +16,9 @@ type Plan struct {
 	MemoryBytes      int64     `json:"memory_bytes" doc:"Of each instance"`
 	StorageBytes     int64     `json:"storage_bytes" doc:"What an instance may write"`
 	Pids             int64     `json:"pids" doc:"Processes and threads"`
+	BuildCPUMillis   int64     `json:"build_cpu_millis" doc:"Thousandths of a CPU that a step of a build may use; 0 is all"`
+	BuildMemoryBytes int64     `json:"build_memory_bytes" doc:"Of a step of a build"`
+	BuildMinutes     int       `json:"build_minutes" doc:"How long a build may take"`
 	MaxInstances     int       `json:"max_instances" doc:"Of one app"`
 	PriceMonthMicros int64     `json:"price_month_micros" doc:"For the price list"`
 	PriceHourMicros  int64     `json:"price_hour_micros" doc:"Of each running instance"`
@@ -35,6 +38,9 @@ type PlanChange struct {
 	MemoryBytes      *int64    `json:"memory_bytes,omitempty" doc:"Of each instance"`
 	StorageBytes     *int64    `json:"storage_bytes,omitempty" doc:"What an instance may write"`
 	Pids             *int64    `json:"pids,omitempty" doc:"Processes and threads"`
+	BuildCPUMillis   *int64    `json:"build_cpu_millis,omitempty" doc:"Thousandths of a CPU that a step of a build may use; 0 is all"`
+	BuildMemoryBytes *int64    `json:"build_memory_bytes,omitempty" doc:"Of a step of a build"`
+	BuildMinutes     *int      `json:"build_minutes,omitempty" doc:"How long a build may take"`
 	MaxInstances     *int      `json:"max_instances,omitempty" doc:"Of one app"`
 	PriceMonthMicros *int64    `json:"price_month_micros,omitempty" doc:"For the price list"`
 	PriceHourMicros  *int64    `json:"price_hour_micros,omitempty" doc:"Of each running instance; what runs keeps its price"`

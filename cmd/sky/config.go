@@ -27,9 +27,11 @@ type serverConfig struct {
 	dockerHost  string
 	extraCA     string
 	builds      int
-	minFreeMB   int64
-	maxPushMB   int64
-	logLevel    string
+	// buildsPerOrg is how many of them one organisation has; 0 is all.
+	buildsPerOrg int
+	minFreeMB    int64
+	maxPushMB    int64
+	logLevel     string
 }
 
 func (c *serverConfig) bind(flags *pflag.FlagSet) {
@@ -45,7 +47,8 @@ func (c *serverConfig) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&c.dockerHost, "docker-host", "", "Docker's address; empty as the docker command finds it")
 	flags.StringVar(&c.extraCA, "extra-ca", "", "PEM file of certificate authorities that builds trust too")
 	flags.IntVar(&c.builds, "builds", 2, "how many builds run at once")
-	flags.Int64Var(&c.minFreeMB, "min-free-mb", 512, "refuse pushes when the disk has less free space")
+	flags.IntVar(&c.buildsPerOrg, "builds-per-org", 0, "how many builds of one organisation run at once; 0 is as many as --builds")
+	flags.Int64Var(&c.minFreeMB, "min-free-mb", 512, "refuse pushes, and end builds, when the disk has less free space")
 	flags.Int64Var(&c.maxPushMB, "max-push-mb", 2048, "refuse pushes that send more")
 	flags.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
 }
@@ -82,6 +85,9 @@ func (c *serverConfig) check() error {
 	}
 	if c.builds < 1 {
 		errs = append(errs, usagef("--builds must be at least 1"))
+	}
+	if c.buildsPerOrg < 0 {
+		errs = append(errs, usagef("--builds-per-org must be 0 or more"))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err

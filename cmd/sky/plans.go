@@ -113,6 +113,9 @@ func (c *cli) planVerb(use, short string, run func(context.Context, *v1.Client, 
 	flags.String("memory", "", "memory, such as 512MiB")
 	flags.String("storage", "", "storage, such as 5GiB")
 	flags.Int64("pids", 0, "processes and threads")
+	flags.Float64("build-cpu", 0, "CPUs of each step of a build; 0 is all of the builder's")
+	flags.String("build-memory", "", "memory of each step of a build, such as 2GiB")
+	flags.Int("build-minutes", 0, "how long a build may take")
 	flags.Int("max-instances", 0, "of one app")
 	flags.String("price-hour", "", "of each running instance, such as 0.0096")
 	flags.String("price-month", "", "for the price list")
@@ -135,13 +138,16 @@ func planFlags(flags *pflag.FlagSet) (v1.PlanChange, error) {
 	change := v1.PlanChange{
 		Description: given(flags, "description", flags.GetString), Pids: given(flags, "pids", flags.GetInt64),
 		MaxInstances: given(flags, "max-instances", flags.GetInt), Position: given(flags, "position", flags.GetInt),
-		Active: given(flags, "active", flags.GetBool), Runtimes: given(flags, "runtimes", flags.GetStringSlice),
+		BuildMinutes: given(flags, "build-minutes", flags.GetInt),
+		Active:       given(flags, "active", flags.GetBool), Runtimes: given(flags, "runtimes", flags.GetStringSlice),
 	}
-	if cpus := given(flags, "cpu", flags.GetFloat64); cpus != nil {
-		millis := int64(*cpus * 1000)
-		change.CPUMillis = &millis
+	for name, into := range map[string]**int64{"cpu": &change.CPUMillis, "build-cpu": &change.BuildCPUMillis} {
+		if cpus := given(flags, name, flags.GetFloat64); cpus != nil {
+			*into = new(int64(*cpus * 1000))
+		}
 	}
-	for name, into := range map[string]**int64{"memory": &change.MemoryBytes, "storage": &change.StorageBytes} {
+	sizes := map[string]**int64{"memory": &change.MemoryBytes, "storage": &change.StorageBytes, "build-memory": &change.BuildMemoryBytes}
+	for name, into := range sizes {
 		if text := given(flags, name, flags.GetString); text != nil {
 			bytes, err := units.RAMInBytes(*text)
 			if err != nil {

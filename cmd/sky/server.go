@@ -134,7 +134,8 @@ func (c *controlPlane) open(ctx context.Context) error {
 		return err
 	}
 	c.builder, err = buildpipeline.New(buildpipeline.Config{
-		DockerHost: c.config.dockerHost, ExtraCA: extraCA, Concurrency: c.config.builds,
+		DockerHost: c.config.dockerHost, ExtraCA: extraCA, Concurrency: c.config.builds, PerOrganisation: c.config.buildsPerOrg,
+		MinFreeBytes: c.config.minFreeMB << 20,
 	})
 	if err != nil {
 		return err

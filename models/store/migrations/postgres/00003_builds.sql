@@ -23,3 +23,8 @@ ALTER TABLE paas_applications ADD COLUMN dockerfile TEXT NOT NULL DEFAULT '';
 ALTER TABLE paas_applications ADD COLUMN docker_target TEXT NOT NULL DEFAULT '';
 ALTER TABLE paas_applications ADD COLUMN build_variables TEXT;
 ALTER TABLE paas_applications ADD COLUMN build_arguments TEXT;
+
+-- What one build of an app on the plan may use; 0 CPUs are all of the builder's.
+ALTER TABLE paas_plans ADD COLUMN build_cpu_millis BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE paas_plans ADD COLUMN build_memory_bytes BIGINT NOT NULL DEFAULT 2147483648;
+ALTER TABLE paas_plans ADD COLUMN build_minutes BIGINT NOT NULL DEFAULT 30;

@@ -1,0 +1,230 @@
+package buildpipeline
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/docker/go-units"
+	"github.com/skypanel/sky/buildpacks"
+	"github.com/skypanel/sky/models"
+	"golang.org/x/sys/unix"
+)
+
+// Limits bound what one build may use. Zero of any is no limit.
+type Limits struct {
+	MemoryBytes int64 // of each of its steps
+	CPUMillis   int64 // of each of its steps; thousandths of a CPU
+	Time        time.Duration
+	// ContextBytes bounds the files that the build sees.
+	ContextBytes int64
+}
+
+const (
+	// lookEvery is how soon after its start a step is found, at the latest.
+	lookEvery = 20 * time.Millisecond
+	// buildPids bounds the processes of a step.
+	buildPids = 4096
+	// buildShares and buildWeight are what a step gets of CPUs that others want
+	// too, in cgroup v1 and v2: an eighth of what a container has.
+	buildShares = "128"
+	buildWeight = "12"
+	// diskEvery is how often the free disk space is looked at.
+	diskEvery = time.Second
+)
+
+// warden watches one build: it holds the build's steps to its limits, and notes
+// those that die for want of memory. The engine's BuildKit has no such limits of
+// its own before 23.0; a step is known by a secret that only this build mounts,
+// and its control group by its processes.
+type warden struct {
+	id     string
+	limits Limits
+	// proc and groups are /proc and /sys/fs/cgroup, but in tests.
+	proc, groups string
+	held         map[string]bool // groups, by their path
+	oom          atomic.Bool
+}
+
+func newWarden(limits Limits) *warden {
+	return &warden{id: rand.Text(), limits: limits, proc: "/proc", groups: "/sys/fs/cgroup", held: map[string]bool{}}
+}
+
+// watch works until ctx ends. Where the server cannot see the engine's
+// processes, because they run on another machine or Sky is not root, it finds
+// nothing and limits nothing.
+func (w *warden) watch(ctx context.Context) {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		w.look()
+		select {
+		case <-ctx.Done():
+			w.look() // what died last
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// look finds steps that began and holds them, and looks at those that are held.
+func (w *warden) look() {
+	for group := range w.held {
+		w.noteDeaths(group)
+	}
+	entries, err := os.ReadDir(w.proc)
+	if err != nil {
+		return
+	}
+	for _, entry := range entries {
+		pid := entry.Name()
+		if pid[0] < '0' || pid[0] > '9' {
+			continue
+		}
+		group := w.buildkitGroup(pid)
+		if group == "" || w.held[group] || !w.mine(pid) {
+			continue
+		}
+		w.hold(pid, group)
+	}
+}
+
+// buildkitGroup is the control group of a process that BuildKit runs, or "".
+func (w *warden) buildkitGroup(pid string) string {
+	text, err := os.ReadFile(filepath.Join(w.proc, pid, "cgroup"))
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(parts) == 3 && (parts[1] == "memory" || parts[1] == "") && strings.Contains(parts[2], "buildkit") {
+			return parts[2]
+		}
+	}
+	return ""
+}
+
+// mine reports whether the process sees this build's secret. What a build's own
+// processes put there can neither lead out of their root nor make this wait.
+func (w *warden) mine(pid string) bool {
+	root, err := os.OpenRoot(filepath.Join(w.proc, pid, "root"))
+	if err != nil {
+		return false
+	}
+	defer func() { _ = root.Close() }()
+	file, err := root.OpenFile("run/secrets/"+buildpacks.BuildIDSecret, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = file.Close() }()
+	text, err := io.ReadAll(io.LimitReader(file, int64(len(w.id))+1))
+	return err == nil && string(text) == w.id
+}
+
+// hold writes the limits into the process' control groups, in either version.
+func (w *warden) hold(pid, group string) {
+	settings := map[string]string{
+		"memory/memory.limit_in_bytes": bytesText(w.limits.MemoryBytes), "memory/memory.memsw.limit_in_bytes": bytesText(w.limits.MemoryBytes),
+		"cpu/cpu.cfs_quota_us": quota(w.limits.CPUMillis, "-1"), "cpu/cpu.shares": buildShares, "pids/pids.max": strconv.Itoa(buildPids),
+	}
+	base := w.groups
+	if _, err := os.Stat(filepath.Join(w.groups, "cgroup.controllers")); err == nil { // version 2
+		base = filepath.Join(w.groups, group)
+		settings = map[string]string{
+			"memory.max": bytesText(w.limits.MemoryBytes), "memory.swap.max": "0", "memory.oom.group": "1",
+			"cpu.max": quota(w.limits.CPUMillis, "max"), "cpu.weight": buildWeight, "pids.max": strconv.Itoa(buildPids),
+		}
+		group = ""
+	}
+	w.held[w.buildkitGroup(pid)] = true
+	for setting, value := range settings {
+		controller, name := filepath.Split(setting)
+		path := filepath.Join(base, controller, group, name)
+		if value != "" {
+			_ = os.WriteFile(path, []byte(value), 0o644) // the step may have ended already
+		}
+	}
+}
+
+func bytesText(bytes int64) string {
+	if bytes <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(bytes, 10)
+}
+
+// quota is how many microseconds of each 100,000 the limit allows.
+func quota(millis int64, none string) string {
+	if millis <= 0 {
+		return none
+	}
+	return strconv.FormatInt(millis*100, 10)
+}
+
+// noteDeaths sees whether the kernel killed something in the group for want of
+// memory. The files are those of Linux' admin guide: memory.oom_control in
+// version 1, memory.events in version 2.
+func (w *warden) noteDeaths(group string) {
+	for _, path := range []string{filepath.Join("memory", group, "memory.oom_control"), filepath.Join(group, "memory.events")} {
+		text, err := os.ReadFile(filepath.Join(w.groups, path))
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			if count, ok := strings.CutPrefix(strings.TrimSpace(line), "oom_kill "); ok && count != "0" {
+				w.oom.Store(true)
+			}
+		}
+	}
+}
+
+// explain says what a failed build ran out of, or returns err as it is.
+func (w *warden) explain(err error) error {
+	failure := models.AsError(err)
+	if failure == nil || failure.Code != models.Failed || !w.oom.Load() || w.limits.MemoryBytes == 0 {
+		return err
+	}
+	return models.Errorf(models.Failed, "the build ran out of memory: %s; it had %s", failure.Message, units.BytesSize(float64(w.limits.MemoryBytes))).
+		WithRemedy("let it use less (fewer parallel jobs, a smaller bundle), or choose a larger plan: sky plans list")
+}
+
+// errNoRoom ends a build when the disk fills up.
+var errNoRoom = models.Errorf(models.Unavailable, "the server's disk is almost full, so that the build was stopped").
+	WithRemedy("the operator frees space: sky admin disk; then push again. What runs goes on running")
+
+// watchDisk ends the build with errNoRoom when the file system of dir has less
+// than least bytes free. It works until ctx ends.
+func watchDisk(ctx context.Context, dir string, least int64, end context.CancelCauseFunc) {
+	ticker := time.NewTicker(diskEvery)
+	defer ticker.Stop()
+	for {
+		free, err := freeBytes(dir)
+		if err == nil && free < least {
+			end(errNoRoom)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func freeBytes(dir string) (int64, error) {
+	var stat unix.Statfs_t
+	err := unix.Statfs(dir, &stat)
+	if errors.Is(err, syscall.ENOENT) {
+		return 0, fmt.Errorf("the engine's directory is not on this machine: %w", err)
+	}
+	return int64(stat.Bavail) * stat.Bsize, err
+}
