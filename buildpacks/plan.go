@@ -102,6 +102,9 @@ func ordered() []buildpack {
 		{"dockerfile", detectDockerfile},
 		{"php", detectPHP},
 		{"go", detectGo},
+		{"java", detectJava},
+		{"rust", detectRust},
+		{"ruby", detectRuby},
 		{"python", detectPython},
 		{"node", detectNode},
 		{"static", detectStatic},
@@ -229,7 +232,8 @@ var misspelt = map[string]string{
 	"requirments.txt": "requirements.txt", "requirement.txt": "requirements.txt", "requirements.text": "requirements.txt",
 	"packages.json": "package.json", "procfile": "Procfile", "procfile.txt": "Procfile",
 	"dockerfile": "Dockerfile", "dockerfile.txt": "Dockerfile", "composer.jason": "composer.json",
-	"index.htm": "index.html", "go.mods": "go.mod",
+	"index.htm": "index.html", "go.mods": "go.mod", "pom.xml.txt": "pom.xml", "build.gradle.txt": "build.gradle",
+	"cargo.toml": "Cargo.toml", "gemfile": "Gemfile", "gemfile.rb": "Gemfile", "staticfile": "Staticfile",
 	// The right name in the wrong case, which passes on macOS and Windows.
 	"requirements.txt": "requirements.txt", "package.json": "package.json", "composer.json": "composer.json",
 	"go.mod": "go.mod", "index.html": "index.html", "index.php": "index.php", "pyproject.toml": "pyproject.toml",
@@ -253,7 +257,7 @@ func misspelling(src source) (found, right string) {
 
 func unrecognised(src source) error {
 	err := models.Errorf(models.Failed, "no runtime recognised in the repository's root").
-		WithRemedy("looked for Dockerfile; composer.json or index.php (PHP); go.mod (Go); " +
+		WithRemedy("looked for Dockerfile; composer.json or index.php (PHP); go.mod (Go); pom.xml or build.gradle (Java); Cargo.toml (Rust); Gemfile (Ruby); " +
 			"requirements.txt, pyproject.toml or main.py (Python); package.json (Node.js); index.html (static)")
 	entries, readErr := fs.ReadDir(src.files, ".")
 	if readErr != nil {
@@ -278,7 +282,7 @@ func nestedManifest(src source, entries []fs.DirEntry) string {
 		if !entry.IsDir() {
 			continue
 		}
-		for _, manifest := range []string{"Dockerfile", "package.json", "go.mod", "requirements.txt", "composer.json"} {
+		for _, manifest := range []string{"Dockerfile", "package.json", "go.mod", "requirements.txt", "composer.json", "pom.xml", "build.gradle", "Cargo.toml", "Gemfile"} {
 			if name := path.Join(entry.Name(), manifest); src.has(name) {
 				return name
 			}

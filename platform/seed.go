@@ -60,10 +60,16 @@ func defaultRuntimes() []models.Runtime {
 	for _, version := range []string{"3.10", "3.11", "3.12"} {
 		rows = append(rows, row("python", version, "python:"+version+"-bookworm", "python:"+version+"-slim-bookworm", version == "3.11"))
 	}
+	for _, version := range []string{"3.1", "3.2", "3.3", "3.4"} {
+		rows = append(rows, row("ruby", version, "ruby:"+version+"-bookworm", "ruby:"+version+"-slim-bookworm", version == "3.3"))
+	}
+	for _, version := range []string{"17", "21", "25"} {
+		rows = append(rows, row("java", version, "maven:3-eclipse-temurin-"+version, "eclipse-temurin:"+version+"-jre", version == "17"))
+	}
 	return append(rows,
 		row("go", "1.26", "golang:1.26-bookworm", "debian:bookworm-slim", true),
 		row("php", "8.2", "sky-stack/php-build:8.2", "sky-stack/php-run:8.2", true),
-		row("ruby", "3.3", "ruby:3.3-bookworm", "ruby:3.3-slim-bookworm", true),
+		row("rust", "1", "rust:1-bookworm", "sky-stack/rust-run:1", true),
 		row("static", "1", "sky-stack/static-build:1", "sky-stack/static-run:1", true),
 		row("docker", "1", "", "", true),
 	)
