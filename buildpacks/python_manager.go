@@ -201,7 +201,7 @@ func (a *pythonApp) usePipenv(lock string) error {
 	}
 	if lock != "" {
 		a.manager.manifests = append(a.manager.manifests, lock)
-		a.manager.install = makeVenv + " && pipenv install --deploy"
+		a.manager.install = makeVenv + " && pipenv verify && pipenv sync"
 	}
 	return nil
 }

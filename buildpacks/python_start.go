@@ -75,10 +75,10 @@ type webApp struct {
 }
 
 var (
-	appObject  = regexp.MustCompile(`(?m)^(\w+)\s*(?::[^=\n]+)?=\s*(?:\w+\.)?(Flask|FastAPI|Starlette|Litestar|Quart|Dash)\(`)
+	appObject  = regexp.MustCompile(`(?m)^(\w+)(?:\s*,\s*\w+)*\s*(?::[^=\n]+)?=\s*(?:\w+\.)?(Flask|FastAPI|Starlette|Litestar|Quart|Dash|FastHTML|fast_app)\(`)
 	appMaker   = regexp.MustCompile(`(?m)^(?:async )?def (create_app|make_app|create_application)\(\s*(?:\)|\w+[^,)]*=)`)
 	madeObject = regexp.MustCompile(`(?m)^(\w+)\s*(?::[^=\n]+)?=\s*(?:\w+\.)?(?:create_app|make_app|create_application)\(`)
-	asyncApps  = []string{"FastAPI", "Starlette", "Litestar", "Quart"}
+	asyncApps  = []string{"FastAPI", "Starlette", "Litestar", "Quart", "FastHTML", "fast_app"}
 )
 
 // findApp looks for a web framework's object in the usual files, then in every
@@ -121,6 +121,9 @@ func (a *pythonApp) findApp() (pythonStart, error) {
 
 // usedFramework is the web framework among the dependencies, by its class.
 func (a *pythonApp) usedFramework() string {
+	if a.has("python-fasthtml") {
+		return "FastHTML"
+	}
 	for _, framework := range []string{"FastAPI", "Litestar", "Quart", "Dash", "Flask", "Starlette"} {
 		if a.has(strings.ToLower(framework)) {
 			return framework

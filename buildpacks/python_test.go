@@ -125,6 +125,7 @@ func TestPythonStarts(t *testing.T) {
 		"async factory":    {"quart", repo{"server.py": "async def create_app():\n"}, "exec uvicorn --host 0.0.0.0 --port $PORT --factory server:create_app"},
 		"made by factory":  {"flask", repo{"wsgi.py": "from shop import create_app\n\napplication = create_app('x')\n"}, "exec gunicorn --bind 0.0.0.0:$PORT wsgi:application"},
 		"Dash":             {"dash", repo{"app.py": "app = Dash(__name__)\nserver = app.server\n"}, "exec gunicorn --bind 0.0.0.0:$PORT app:server"},
+		"FastHTML":         {"python-fasthtml", repo{"main.py": "app, rt = fast_app()\n"}, "exec uvicorn --host 0.0.0.0 --port $PORT main:app"},
 		"tests left out":   {"flask", repo{"test_app.py": flaskMain, "tests/app.py": flaskMain, "zoo.py": flaskMain}, "exec gunicorn --bind 0.0.0.0:$PORT zoo:app"},
 		"Socket.IO":        {"flask\nflask-socketio", repo{"app.py": flaskMain + "socketio.run(app)\n"}, "python app.py"},
 		"Gradio":           {"gradio", repo{"app.py": "demo.launch()"}, "exec env GRADIO_SERVER_PORT=$PORT python app.py"},

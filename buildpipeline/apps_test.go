@@ -181,7 +181,7 @@ func everyStack() []models.Runtime {
 	for kind, versions := range stackVersions {
 		for _, version := range versions {
 			rows = append(rows, models.Runtime{
-				Type: kind, Version: version, Active: true, Default: len(versions) == 1 || version == "22",
+				Type: kind, Version: version, Active: true, Default: len(versions) == 1 || version == "22" || version == "3.11",
 				BuildImage: stackImage(kind, "build", version), RunImage: stackImage(kind, "run", version),
 			})
 		}

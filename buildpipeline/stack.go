@@ -28,7 +28,7 @@ var stackFiles embed.FS
 
 // stackVersions are the versions that can be made from packages, by type.
 var stackVersions = map[string][]string{
-	"node": {"18", "20", "22", "24"}, "go": {"1.26"}, "python": {"3.11"}, "php": {"8.2"}, "static": {"1"},
+	"node": {"18", "20", "22", "24"}, "go": {"1.26"}, "python": {"3.11", "3.13"}, "php": {"8.2"}, "static": {"1"},
 	"ruby": {"3.1"}, "java": {"17"}, "rust": {"1"},
 }
 

@@ -55,11 +55,11 @@ var symptoms = []symptom{
 		"poetry.lock does not match pyproject.toml", "poetry.lock", "run `poetry lock` and commit poetry.lock",
 	},
 	{
-		regexp.MustCompile(`Lock file hash doesn't match pyproject.toml`),
+		regexp.MustCompile(`Lock file hash doesn't match pyproject.toml|Lockfile doesn't satisfy the project requirements`),
 		"pdm.lock does not match pyproject.toml", "pdm.lock", "run `pdm lock` and commit pdm.lock",
 	},
 	{
-		regexp.MustCompile(`Your Pipfile.lock .*is out of date|Pipfile.lock is out of date`),
+		regexp.MustCompile(`Your Pipfile.lock .*is out of date|Pipfile.lock is out.of.date`),
 		"Pipfile.lock does not match Pipfile", "Pipfile.lock", "run `pipenv lock` and commit Pipfile.lock",
 	},
 	{

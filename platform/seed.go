@@ -57,7 +57,7 @@ func defaultRuntimes() []models.Runtime {
 	for _, version := range []string{"18", "20", "22", "24"} {
 		rows = append(rows, row("node", version, "node:"+version+"-bookworm", "node:"+version+"-bookworm-slim", version == "22"))
 	}
-	for _, version := range []string{"3.10", "3.11", "3.12"} {
+	for _, version := range []string{"3.10", "3.11", "3.12", "3.13"} {
 		rows = append(rows, row("python", version, "python:"+version+"-bookworm", "python:"+version+"-slim-bookworm", version == "3.11"))
 	}
 	for _, version := range []string{"3.1", "3.2", "3.3", "3.4"} {
