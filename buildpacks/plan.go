@@ -32,6 +32,10 @@ type Plan struct {
 	// where DockerfilePath names one in the repository.
 	Render         func(Images) string
 	DockerfilePath string
+	// Target is the stage of it to build, the last where it is empty, and
+	// BuildArgs are values for its ARGs.
+	Target    string
+	BuildArgs map[string]string
 	// Processes start the image; a "web" process listens on Port.
 	Processes models.Processes
 	Port      int
@@ -86,6 +90,12 @@ type Options struct {
 	// and StartCommand starts "web" where no Procfile does.
 	BuildCommand string
 	StartCommand string
+	// Dockerfile is the path of the repository's own, where it is not the root's;
+	// DockerTarget a stage of it to build. BuildArgs are values for its ARGs:
+	// Config is none, because images show their arguments to whoever has them.
+	Dockerfile   string
+	DockerTarget string
+	BuildArgs    map[string]string
 }
 
 // buildpack is one language. detect returns nil when the files are not its own,

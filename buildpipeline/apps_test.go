@@ -100,6 +100,13 @@ func (a *sampleApp) option(word, value string) {
 		a.options.StartCommand = value
 	case "build-command":
 		a.options.BuildCommand = value
+	case "dockerfile":
+		a.options.Dockerfile = value
+	case "target":
+		a.options.DockerTarget = value
+	case "argument":
+		key, text, _ := strings.Cut(value, "=")
+		a.options.BuildArgs = map[string]string{key: text}
 	case "set":
 		key, text, _ := strings.Cut(value, "=")
 		a.options.Config[key] = text

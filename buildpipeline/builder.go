@@ -2,6 +2,7 @@ package buildpipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -250,17 +251,18 @@ func (b *Builder) ownDockerfile(files fs.FS, path string) (string, error) {
 // compile has BuildKit build the Dockerfile, and says how long it took.
 func (b *Builder) compile(ctx context.Context, job Job, result Result, id string) (Result, error) {
 	started := time.Now()
-	var ignore *string
-	if result.Plan.DockerfilePath == "" {
-		ignore = &result.Plan.Ignore
+	ignore, err := ignored(job.Files, result.Plan)
+	if err != nil {
+		return Result{}, err
 	}
 	arguments := map[string]string{}
+	maps.Copy(arguments, result.Plan.BuildArgs)
 	if len(job.Variables) > 0 {
 		arguments[buildpacks.VariablesHash] = job.VariablesHash
 	}
 	image, err := b.solve(ctx, solve{
-		args: arguments,
-		id:   id, ignore: ignore, maxContext: job.Limits.ContextBytes,
+		args: arguments, target: result.Plan.Target,
+		id: id, ignore: ignore, maxContext: job.Limits.ContextBytes,
 		files: job.Files, dockerfile: result.Dockerfile, noCache: job.ClearCache, log: job.Log,
 		sharedKey: "sky-" + job.AppID.String(), secrets: secrets(job.Variables),
 		tag: ImageName(job.App, job.Number),
@@ -275,6 +277,21 @@ func (b *Builder) compile(ctx context.Context, job Job, result Result, id string
 	result.Image = image
 	job.Log.Say("%s", narrative.Timed("Build", "image "+short(image), time.Since(started)))
 	return result, nil
+}
+
+// ignored is what is left out of the build context beside what its .dockerignore
+// names: a buildpack's choice, or the file beside the repository's own Dockerfile
+// that bears its name. It is nil where .dockerignore decides.
+func ignored(files fs.FS, plan *buildpacks.Plan) (*string, error) {
+	if plan.DockerfilePath == "" {
+		return &plan.Ignore, nil
+	}
+	text, err := fs.ReadFile(files, plan.DockerfilePath+".dockerignore")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	own := string(text)
+	return &own, err
 }
 
 // secrets are the build secrets of variables: by the ids that rendered
