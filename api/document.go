@@ -41,6 +41,7 @@ var tags = []*huma.Tag{
 	{Name: "admin capacity", Description: "What the nodes have and what plans promise of it"},
 	{Name: "admin billing", Description: "Replaying all usage against every total"},
 	{Name: "admin settings", Description: "What admins decide while Sky runs"},
+	{Name: "admin disk", Description: "What builds and data take of the disk, and what bounds it"},
 	{Name: "admin seed", Description: "Default plans and runtimes"},
 	{Name: "admin stats", Description: "Counts of what there is"},
 	{Name: "admin events", Description: "The audit trail of the platform"},

@@ -16,6 +16,7 @@ func (s *server) overview(routes huma.API) {
 	huma.Register(routes, operation(http.MethodGet, customerPrefix+"/regions", "list-regions", "List regions and their capacity", models.AccountRead), s.listRegions)
 	huma.Register(routes, operation(http.MethodGet, adminPrefix+"/capacity", "get-capacity", "Show what the nodes have, by region", models.PlatformManage), s.getCapacity)
 	huma.Register(routes, operation(http.MethodGet, adminPrefix+"/stats", "get-stats", "Count what there is", models.PlatformManage), s.getStats)
+	huma.Register(routes, operation(http.MethodGet, adminPrefix+"/disk", "get-disk", "Account for the disk space of builds and data", models.PlatformManage), s.getDisk)
 	huma.Register(routes, operation(http.MethodGet, adminPrefix+"/settings", "get-settings", "Show the platform's settings", models.PlatformManage), s.getSettings)
 	huma.Register(routes, operation(http.MethodPatch, adminPrefix+"/settings", "change-settings", "Change the platform's settings", models.PlatformManage), s.changeSettings)
 	huma.Register(routes, operation(http.MethodPost, adminPrefix+"/keys/rotate", "rotate-keys", "Seal all secrets with a fresh master key", models.PlatformManage), s.rotateKeys)
@@ -99,6 +100,13 @@ type EventsInput struct {
 	Search string    `query:"search" maxLength:"100" doc:"Only those that have this in a text of theirs"`
 	Since  time.Time `query:"since" doc:"Only those from then on"`
 	Until  time.Time `query:"until" doc:"Only those before then"`
+}
+
+func (s *server) getDisk(ctx context.Context, _ *struct{}) (*body[v1.Disk], error) {
+	disk, err := s.Platform.Disk(ctx, actor(ctx))
+	wire := v1.Disk{FreeBytes: disk.FreeBytes, TotalBytes: disk.TotalBytes, FloorBytes: disk.FloorBytes}
+	wire.Items = each(disk.Items, func(item platform.DiskItem) v1.DiskItem { return v1.DiskItem(item) })
+	return answer(ctx, s, wire, err)
 }
 
 func (i EventsInput) asked(organisation string) platform.EventsAsked {

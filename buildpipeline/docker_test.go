@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 	"github.com/docker/docker/pkg/stdcopy"
 	"github.com/skypanel/sky/internal/testenv"
@@ -188,4 +189,34 @@ func (t *trigger) Detail(text string) {
 	if text == t.on {
 		t.do()
 	}
+}
+
+// TestOnlyOurOwnOldImagesGo: an image that another app shares, that somebody else
+// named or that Sky did not label stays.
+func TestOnlyOurOwnOldImagesGo(t *testing.T) {
+	b := newBench(t)
+	ctx := t.Context()
+	var images []string
+	for _, word := range []string{"one", "two", "three"} {
+		result, err := b.build(ctx, map[string]string{"Dockerfile": catDockerfile, "word": word + b.app.String()})
+		require.NoError(t, err)
+		images = append(images, result.Image)
+	}
+	foreign := "somebody/else:" + b.app.String()[24:]
+	require.NoError(t, b.docker.ImageTag(ctx, images[0], foreign))
+	t.Cleanup(func() {
+		_, err := b.docker.ImageRemove(context.WithoutCancel(ctx), foreign, image.RemoveOptions{})
+		require.NoError(t, err)
+	})
+	usage, err := b.DiskUsage(ctx)
+	require.NoError(t, err)
+	require.Equal(t, 3, usage.Apps[b.models().Name].Images)
+	require.Positive(t, usage.Foreign.Images+usage.Stacks.Images)
+	require.NoError(t, b.RetainImages(ctx, b.models(), images[2:]))
+	require.True(t, b.HasImage(ctx, images[0]), "somebody else named it")
+	require.False(t, b.HasImage(ctx, images[1]))
+	require.True(t, b.HasImage(ctx, images[2]))
+	require.NoError(t, b.Sweep(ctx, 0))
+	require.True(t, b.HasImage(ctx, testBase))
+	require.True(t, b.HasImage(ctx, images[0]))
 }

@@ -3,15 +3,12 @@ package buildpipeline
 import (
 	"context"
 	"crypto/rand"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/docker/go-units"
@@ -207,7 +204,7 @@ func watchDisk(ctx context.Context, dir string, least int64, end context.CancelC
 	ticker := time.NewTicker(diskEvery)
 	defer ticker.Stop()
 	for {
-		free, err := freeBytes(dir)
+		free, _, err := diskOf(dir)
 		if err == nil && free < least {
 			end(errNoRoom)
 			return
@@ -220,11 +217,9 @@ func watchDisk(ctx context.Context, dir string, least int64, end context.CancelC
 	}
 }
 
-func freeBytes(dir string) (int64, error) {
+// diskOf is the size of the file system that holds dir, and what is free of it.
+func diskOf(dir string) (free, total int64, err error) {
 	var stat unix.Statfs_t
-	err := unix.Statfs(dir, &stat)
-	if errors.Is(err, syscall.ENOENT) {
-		return 0, fmt.Errorf("the engine's directory is not on this machine: %w", err)
-	}
-	return int64(stat.Bavail) * stat.Bsize, err
+	err = unix.Statfs(dir, &stat)
+	return int64(stat.Bavail) * stat.Bsize, int64(stat.Blocks) * stat.Bsize, err
 }

@@ -45,6 +45,7 @@ func (p *Platform) doChores(ctx context.Context, at time.Time) {
 		{"verify domains", p.verifyDue},
 		{"drop master keys", p.dropKeys},
 		{"purge access", p.purgeAccess},
+		{"sweep builds", p.sweepDue},
 		{"enforce suspensions", func(ctx context.Context, _ time.Time) error { return p.enforceSuspensions(ctx) }},
 	} {
 		if err := chore.do(ctx, at); err != nil && ctx.Err() == nil {

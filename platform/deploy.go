@@ -66,13 +66,13 @@ func (p *Platform) failPending(build models.Build, why error) {
 	}
 }
 
-// tidy puts the repository's housekeeping behind what the App's lane has, where
+// tidy puts the housekeeping after a build behind what the App's lane has, where
 // nobody waits for it.
 func (p *Platform) tidy(app models.ID) {
 	p.lanes.enter(app, &work{run: func(ctx context.Context) error {
-		err := p.Repositories.ConsolidateIfDue(ctx, app)
+		err := errors.Join(p.Repositories.ConsolidateIfDue(ctx, app), p.retainImages(ctx, app))
 		if err != nil && !p.stopping(err) && !models.IsCode(err, models.NotFound) {
-			p.Log.Warn("consolidate repository", "app", app, "error", err)
+			p.Log.Warn("tidy up after a build", "app", app, "error", err)
 		}
 		return err
 	}})
@@ -262,8 +262,15 @@ func (p *Platform) buildLimits(ctx context.Context, app models.App) (buildpipeli
 
 // buildOptions are what the App's owner decided about its builds.
 func buildOptions(app models.App, config map[string]string) buildpipeline.Options {
+	arguments := map[string]string{}
+	for _, name := range app.BuildArguments {
+		if value, set := config[name]; set {
+			arguments[name] = value
+		}
+	}
 	return buildpipeline.Options{
 		Buildpack: app.Buildpack, Root: app.RootDir, Config: config, BuildCommand: app.BuildCommand, StartCommand: app.StartCommand,
+		Dockerfile: app.Dockerfile, DockerTarget: app.DockerTarget, BuildArgs: arguments,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,6 +75,8 @@ func (files) Warnings() ([]string, error) { return nil, nil }
 // builder makes an image named after the commit, unless build says otherwise.
 type builder struct {
 	scripts models.Processes
+	mu      sync.Mutex
+	kept    []string
 	build   func(ctx context.Context, job buildpipeline.Job) error
 }
 
@@ -89,6 +92,18 @@ func (b *builder) Build(ctx context.Context, job buildpipeline.Job) (buildpipeli
 	return buildpipeline.Result{Plan: plan, Runtime: "Test", Dockerfile: "FROM x", Image: "image-" + job.Commit[:1]}, nil
 }
 func (b *builder) RemoveImages(context.Context, models.App) error { return nil }
+func (b *builder) Sweep(context.Context, int64) error             { return nil }
+func (b *builder) DiskUsage(context.Context) (buildpipeline.DiskUsage, error) {
+	return buildpipeline.DiskUsage{Apps: map[string]buildpipeline.ImageUsage{"shop": {Images: 2, Bytes: 5 << 20}}, CacheBytes: 1 << 20}, nil
+}
+
+// RetainImages remembers what was kept last.
+func (b *builder) RetainImages(_ context.Context, _ models.App, keep []string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.kept = slices.Compact(slices.Sorted(slices.Values(keep)))
+	return nil
+}
 func (b *builder) ShareImage(_ context.Context, image, _, _ string) (string, error) {
 	return image, nil
 }

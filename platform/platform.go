@@ -45,6 +45,12 @@ type Files interface {
 type Builder interface {
 	Build(ctx context.Context, job buildpipeline.Job) (buildpipeline.Result, error)
 	RemoveImages(ctx context.Context, app models.App) error
+	// RetainImages removes the App's images but for those to keep.
+	RetainImages(ctx context.Context, app models.App, keep []string) error
+	// Sweep removes what nothing names any more, and lets the build cache shrink
+	// to budget bytes; 0 leaves it as it is.
+	Sweep(ctx context.Context, budget int64) error
+	DiskUsage(ctx context.Context) (buildpipeline.DiskUsage, error)
 	HasImage(ctx context.Context, image string) bool
 	// ShareImage lets another App keep the image, and returns it.
 	ShareImage(ctx context.Context, image, app, tag string) (string, error)
@@ -78,6 +84,7 @@ type Platform struct {
 	meter    meter
 	loads    loads
 	rotating sync.Mutex // held while master keys change
+	swept    time.Time  // when builds were swept last; the chores' own
 	chores   sync.WaitGroup
 	due      chan struct{}   // holds one token while a chore cannot wait
 	news     bell            // rings after audit facts

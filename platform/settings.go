@@ -27,6 +27,11 @@ type Options struct {
 	CustomImages bool `json:"custom_images"`
 	// VerifyDomains has owners of domains prove that they are.
 	VerifyDomains bool `json:"verify_domains"`
+	// KeepReleases is how many of an App's newest Releases that served keep their
+	// images, so that it can go back to them.
+	KeepReleases int `json:"keep_releases"`
+	// CacheMB is what the builds' cache may take of the disk; 0 is no bound.
+	CacheMB int `json:"cache_mb"`
 	// MaxAppsPerOrganisation bounds how many apps one has.
 	MaxAppsPerOrganisation int `json:"max_apps_per_organisation"`
 	// MaxOrganisationsPerUser bounds how many somebody may create.
@@ -36,7 +41,7 @@ type Options struct {
 func defaultOptions() Options {
 	return Options{
 		Currency: "EUR", GraceHours: 24, LowBalanceHours: 72, DefaultPlan: defaultPlan, CustomImages: true, VerifyDomains: true,
-		MaxAppsPerOrganisation: 1000, MaxOrganisationsPerUser: 20,
+		KeepReleases: 10, CacheMB: 20 << 10, MaxAppsPerOrganisation: 1000, MaxOrganisationsPerUser: 20,
 	}
 }
 
@@ -61,6 +66,8 @@ type OptionsChange struct {
 	DefaultPlan             *string
 	CustomImages            *bool
 	VerifyDomains           *bool
+	KeepReleases            *int
+	CacheMB                 *int
 	MaxAppsPerOrganisation  *int
 	MaxOrganisationsPerUser *int
 }
@@ -99,6 +106,8 @@ func (c OptionsChange) apply(ctx context.Context, tx *store.Store, options *Opti
 	put(&options.DefaultPlan, c.DefaultPlan)
 	put(&options.CustomImages, c.CustomImages)
 	put(&options.VerifyDomains, c.VerifyDomains)
+	put(&options.KeepReleases, c.KeepReleases)
+	put(&options.CacheMB, c.CacheMB)
 	put(&options.MaxAppsPerOrganisation, c.MaxAppsPerOrganisation)
 	put(&options.MaxOrganisationsPerUser, c.MaxOrganisationsPerUser)
 	if !currencyPattern.MatchString(options.Currency) {
@@ -109,6 +118,12 @@ func (c OptionsChange) apply(ctx context.Context, tx *store.Store, options *Opti
 		if hours < 0 || hours > 24*365 {
 			return models.Errorf(models.Invalid, "%d hours are not allowed", hours).WithField(field).WithRemedy("use 0 to 8760")
 		}
+	}
+	if options.KeepReleases < 1 || options.KeepReleases > models.MaxPage {
+		return models.Errorf(models.Invalid, "%d releases are not allowed", options.KeepReleases).WithField("keep_releases").WithRemedy("use 1 to %d", models.MaxPage)
+	}
+	if options.CacheMB < 0 {
+		return models.Errorf(models.Invalid, "a cache of less than nothing is not allowed").WithField("cache_mb").WithRemedy("use 0, which is no bound, or more")
 	}
 	if options.MaxAppsPerOrganisation < 1 || options.MaxOrganisationsPerUser < 0 {
 		return models.Errorf(models.Invalid, "a limit of nothing is not allowed").WithField("max_apps_per_organisation").WithRemedy("use at least 1")

@@ -101,6 +101,8 @@ type Settings struct {
 	DefaultPlan             string `json:"default_plan" doc:"For apps that ask for none"`
 	CustomImages            bool   `json:"custom_images" doc:"Dockerfiles, and images beyond the official ones"`
 	VerifyDomains           bool   `json:"verify_domains" doc:"Owners prove their domains by a DNS record"`
+	KeepReleases            int    `json:"keep_releases" doc:"How many of an app's releases that served keep their images"`
+	CacheMB                 int    `json:"cache_mb" doc:"What the builds' cache may take of the disk; 0 is no bound"`
 	MaxAppsPerOrganisation  int    `json:"max_apps_per_organisation" doc:"How many it may have"`
 	MaxOrganisationsPerUser int    `json:"max_organisations_per_user" doc:"How many somebody may make"`
 }
@@ -114,8 +116,26 @@ type SettingsChange struct {
 	DefaultPlan             *string `json:"default_plan,omitempty" maxLength:"40" doc:"For apps that ask for none"`
 	CustomImages            *bool   `json:"custom_images,omitempty" doc:"Dockerfiles, and images beyond the official ones"`
 	VerifyDomains           *bool   `json:"verify_domains,omitempty" doc:"Owners prove their domains by a DNS record"`
+	KeepReleases            *int    `json:"keep_releases,omitempty" doc:"How many of an app's releases that served keep their images"`
+	CacheMB                 *int    `json:"cache_mb,omitempty" doc:"What the builds' cache may take of the disk; 0 is no bound"`
 	MaxAppsPerOrganisation  *int    `json:"max_apps_per_organisation,omitempty" doc:"How many it may have"`
 	MaxOrganisationsPerUser *int    `json:"max_organisations_per_user,omitempty" doc:"How many somebody may make"`
+}
+
+// Disk is what Sky keeps on the server's disks.
+type Disk struct {
+	FreeBytes  int64      `json:"free_bytes" doc:"Of the container engine's file system"`
+	TotalBytes int64      `json:"total_bytes" doc:"Of the container engine's file system"`
+	FloorBytes int64      `json:"floor_bytes" doc:"With less free, nothing is built"`
+	Items      []DiskItem `json:"items" doc:"What takes space, the largest images first"`
+}
+
+// DiskItem is one thing that takes disk space.
+type DiskItem struct {
+	Name  string `json:"name" example:"images of shop"`
+	Bytes int64  `json:"bytes" doc:"What it takes alone: layers that images share are counted with none"`
+	Count int    `json:"count" doc:"How many images or files"`
+	Note  string `json:"note" doc:"What bounds it, or how to have it smaller"`
 }
 
 // Stats counts what there is.
@@ -322,6 +342,11 @@ func (c *Client) ChangeSettings(ctx context.Context, change SettingsChange) (Set
 // Stats counts what there is, for an admin.
 func (c *Client) Stats(ctx context.Context) (Stats, error) {
 	return call[Stats](ctx, c, http.MethodGet, admin+"/stats", nil)
+}
+
+// Disk accounts for the disk space that Sky uses. It may take seconds.
+func (c *Client) Disk(ctx context.Context) (Disk, error) {
+	return call[Disk](ctx, c, http.MethodGet, admin+"/disk", nil)
 }
 
 // Capacity lists what the nodes have, by region, for an admin.

@@ -28,6 +28,13 @@ func (c *cli) adminCommand() *cobra.Command {
 			regions, err := client.Capacity(ctx)
 			return c.regions(regions, err)
 		}),
+		c.verb("disk", "Account for the disk space of builds and data", cobra.NoArgs, func(ctx context.Context, client *v1.Client, _ []string) error {
+			disk, err := client.Disk(ctx)
+			if err != nil {
+				return err
+			}
+			return c.show(disk, func() { c.disk(disk) })
+		}),
 		group("keys", "Manage the keys that seal secrets",
 			c.verb("rotate", "Seal all secrets with a fresh master key", cobra.NoArgs, func(ctx context.Context, client *v1.Client, _ []string) error {
 				rotation, err := client.RotateKeys(ctx)
@@ -38,6 +45,20 @@ func (c *cli) adminCommand() *cobra.Command {
 			return c.outcome(done, err)
 		}),
 		c.adminBackup(), c.adminRestore())
+}
+
+func (c *cli) disk(disk v1.Disk) {
+	size := func(bytes int64) string { return units.BytesSize(float64(bytes)) }
+	rows := make([][]string, 0, len(disk.Items))
+	for _, item := range disk.Items {
+		count := ""
+		if item.Count > 0 {
+			count = strconv.Itoa(item.Count)
+		}
+		rows = append(rows, []string{item.Name, size(item.Bytes), count, item.Note})
+	}
+	c.table("WHAT\tSIZE\tCOUNT\tNOTE", rows)
+	fmt.Fprintf(c.out, "%s of %s free; nothing is built below %s: --min-free-mb\n", size(disk.FreeBytes), size(disk.TotalBytes), size(disk.FloorBytes))
 }
 
 // fields prints a flat value, a line for each of its fields.

@@ -1,0 +1,130 @@
+package buildpipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
+	kitclient "github.com/moby/buildkit/client"
+	"github.com/skypanel/sky/models"
+)
+
+// RetainImages removes the names that the App gave to images other than keep, and
+// with the last name the image. What a container uses stays.
+func (b *Builder) RetainImages(ctx context.Context, app models.App, keep []string) error {
+	named := filters.NewArgs(filters.Arg("reference", imagePrefix(app.Name)+"*"))
+	images, err := b.docker.ImageList(ctx, image.ListOptions{Filters: named})
+	if err != nil {
+		return fmt.Errorf("list images: %w", err)
+	}
+	var errs []error
+	for _, found := range images {
+		if slices.Contains(keep, found.ID) {
+			continue
+		}
+		for _, name := range found.RepoTags {
+			if !strings.HasPrefix(name, imagePrefix(app.Name)) {
+				continue
+			}
+			_, err := b.docker.ImageRemove(ctx, name, image.RemoveOptions{PruneChildren: true})
+			if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+				errs = append(errs, fmt.Errorf("remove image %s: %w", name, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Sweep removes images of apps that have lost their last name and that nothing
+// uses, and lets the engine's build cache shrink to budget bytes, what was used
+// longest ago first. A budget of 0 leaves the cache alone. Images that Sky did
+// not label are never touched.
+func (b *Builder) Sweep(ctx context.Context, budget int64) error {
+	nameless := filters.NewArgs(filters.Arg("dangling", "true"), filters.Arg("label", LabelAppID))
+	images, err := b.docker.ImageList(ctx, image.ListOptions{Filters: nameless})
+	if err != nil {
+		return fmt.Errorf("list images: %w", err)
+	}
+	var errs []error
+	for _, found := range images {
+		_, err := b.docker.ImageRemove(ctx, found.ID, image.RemoveOptions{PruneChildren: true})
+		if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+			errs = append(errs, fmt.Errorf("remove image %s: %w", short(found.ID), err))
+		}
+	}
+	if budget > 0 {
+		errs = append(errs, b.pruneCache(ctx, budget))
+	}
+	return errors.Join(errs...)
+}
+
+func (b *Builder) pruneCache(ctx context.Context, budget int64) error {
+	kit, err := b.buildkit(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = kit.Close() }()
+	// Newer engines know three bounds; MaxUsedSpace is theirs, ReservedSpace that of
+	// the older.
+	if err := kit.Prune(ctx, nil, kitclient.PruneAll, kitclient.WithKeepOpt(0, budget, budget, 0)); err != nil {
+		return fmt.Errorf("prune build cache: %w", err)
+	}
+	return nil
+}
+
+// DiskUsage is what builds keep on the engine's disk.
+type DiskUsage struct {
+	FreeBytes  int64 // of the engine's file system; 0 where it cannot be seen
+	TotalBytes int64
+	// Apps is by the App's name.
+	Apps       map[string]ImageUsage
+	Stacks     ImageUsage // the images that Sky made to build on
+	Foreign    ImageUsage // what is not Sky's, and never removed
+	CacheBytes int64      // of the build cache, without what images share with it
+}
+
+// ImageUsage counts images and what they alone take: layers that several share
+// are counted with none of them.
+type ImageUsage struct {
+	Images int
+	Bytes  int64
+}
+
+func (u ImageUsage) with(found *image.Summary) ImageUsage {
+	return ImageUsage{u.Images + 1, u.Bytes + found.Size - max(0, found.SharedSize)}
+}
+
+// DiskUsage asks the engine what it keeps. It may take seconds.
+func (b *Builder) DiskUsage(ctx context.Context) (DiskUsage, error) {
+	kept, err := b.docker.DiskUsage(ctx, types.DiskUsageOptions{Types: []types.DiskUsageObject{types.ImageObject, types.BuildCacheObject}})
+	if err != nil {
+		return DiskUsage{}, fmt.Errorf("ask the engine for its disk usage: %w", err)
+	}
+	usage := DiskUsage{Apps: map[string]ImageUsage{}}
+	for _, found := range kept.Images {
+		app := found.Labels[LabelApp]
+		switch {
+		case found.Labels[LabelAppID] != "":
+			usage.Apps[app] = usage.Apps[app].with(found)
+		case found.Labels[LabelStack] != "":
+			usage.Stacks = usage.Stacks.with(found)
+		default:
+			usage.Foreign = usage.Foreign.with(found)
+		}
+	}
+	for _, record := range kept.BuildCache {
+		if !record.Shared {
+			usage.CacheBytes += record.Size
+		}
+	}
+	if info, err := b.docker.Info(ctx); err == nil {
+		usage.FreeBytes, usage.TotalBytes, _ = diskOf(info.DockerRootDir) // elsewhere: not seen
+	}
+	return usage, nil
+}
