@@ -18,7 +18,8 @@ type BuildInput struct {
 func (s *server) builds(routes huma.API) {
 	huma.Register(routes, operation(http.MethodGet, appPath+"/builds", "list-builds", "List an app's builds", models.AppRead), s.listBuilds)
 	huma.Register(routes, operation(http.MethodGet, appPath+"/builds/{number}", "get-build", "Show a build", models.AppRead), s.getBuild)
-	deploy := operation(http.MethodPost, appPath+"/deploy", "deploy-app", "Build and roll out a commit that was pushed already", models.AppDeploy)
+	huma.Register(routes, operation(http.MethodGet, appPath+"/builds/{number}/why", "explain-build", "Explain what a build did, and why", models.AppRead), s.explainBuild)
+	deploy := operation(http.MethodPost, appPath+"/deploy", "deploy-app", "Build and roll out a commit that was pushed already, or take a prebuilt image", models.AppDeploy)
 	deploy.DefaultStatus = http.StatusAccepted
 	huma.Register(routes, deploy, s.deploy)
 	huma.Register(routes, operation(http.MethodPost, appPath+"/builds/{number}/cancel", "cancel-build", "Cancel a build", models.AppDeploy), s.cancelBuild)
@@ -61,8 +62,24 @@ func (s *server) deploy(ctx context.Context, input *struct {
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
+	if input.Body.Image != "" {
+		build, err := s.Platform.DeployImage(ctx, actor(ctx), app, input.Body.Image)
+		return answer(ctx, s, wireBuild(build), err)
+	}
 	build, err := s.Platform.Deploy(ctx, actor(ctx), app, input.Body.Ref)
 	return answer(ctx, s, wireBuild(build), err)
+}
+
+func (s *server) explainBuild(ctx context.Context, input *BuildInput) (*body[v1.BuildExplanation], error) {
+	app, err := s.Platform.App(ctx, actor(ctx), models.AppRead, input.App)
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	why, err := s.Platform.Explain(ctx, app, input.Number)
+	return answer(ctx, s, v1.BuildExplanation{
+		Build: wireBuild(why.Build), Former: why.Former, Reasons: listed(why.Reasons),
+		Steps: each(why.Build.Steps, func(step models.BuildStep) v1.BuildStep { return v1.BuildStep(step) }),
+	}, err)
 }
 
 func (s *server) build(ctx context.Context, input *BuildInput) (models.Build, error) {

@@ -64,6 +64,9 @@ type builder struct{}
 func (builder) Build(context.Context, buildpipeline.Job) (buildpipeline.Result, error) {
 	return buildpipeline.Result{}, nil
 }
+func (b builder) Adopt(ctx context.Context, job buildpipeline.Job, _ string) (buildpipeline.Result, error) {
+	return b.Build(ctx, job)
+}
 func (builder) RemoveImages(context.Context, models.App) error           { return nil }
 func (builder) RetainImages(context.Context, models.App, []string) error { return nil }
 func (builder) Sweep(context.Context, int64) error                       { return nil }
@@ -71,7 +74,7 @@ func (builder) DiskUsage(context.Context) (buildpipeline.DiskUsage, error) {
 	return buildpipeline.DiskUsage{Apps: map[string]buildpipeline.ImageUsage{"shop": {Images: 1, Bytes: 1 << 20}}}, nil
 }
 
-func (builder) ShareImage(_ context.Context, image, _, _ string) (string, error) {
+func (builder) ShareImage(_ context.Context, image string, _ models.ID, _ string) (string, error) {
 	return image, nil
 }
 func (builder) HasImage(context.Context, string) bool { return true }

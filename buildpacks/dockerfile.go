@@ -72,6 +72,18 @@ func checkTarget(file *parser.Node, target string) error {
 		WithRemedy("name one of its stages: %s", strings.Join(stages, ", "))
 }
 
+// Prebuilt is the plan of an image that somebody else built: it starts as the
+// App's start command says, or by itself.
+func Prebuilt(reference string, options Options) *Plan {
+	plan := &Plan{
+		Language: "Image", Reasons: []string{reference}, Port: defaultPort, Processes: models.Processes{models.WebProcess: nil},
+	}
+	if options.StartCommand != "" {
+		plan.Processes[models.WebProcess] = argv(options.StartCommand)
+	}
+	return plan
+}
+
 // exposedPort returns the first TCP port of an EXPOSE of the target, which is the
 // last stage where it has no name, or of the stage's that it begins from, or 0.
 func exposedPort(file *parser.Node, target string) int {

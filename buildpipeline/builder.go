@@ -53,6 +53,9 @@ type Job struct {
 	// does.
 	Variables     map[string]string
 	VariablesHash string
+	// Former finds a Build of the App that was made of inputs with the fingerprint;
+	// nil finds none.
+	Former func(ctx context.Context, fingerprint string) (Former, error)
 	// ClearCache builds without any cache.
 	ClearCache bool
 	// Organisation takes turns with others that have builds waiting.
@@ -71,6 +74,10 @@ type Result struct {
 	RuntimeVersion string
 	Dockerfile     string
 	Image          string // by digest of its configuration
+	// Inputs are what it was made of, and Steps what was done; none when the image
+	// of a former build was taken.
+	Inputs models.BuildInputs
+	Steps  []models.BuildStep
 }
 
 // Builder builds on one engine. It may be used from many goroutines; builds
@@ -260,21 +267,28 @@ func (b *Builder) compile(ctx context.Context, job Job, result Result, id string
 	if len(job.Variables) > 0 {
 		arguments[buildpacks.VariablesHash] = job.VariablesHash
 	}
-	image, err := b.solve(ctx, solve{
+	s := solve{
 		args: arguments, target: result.Plan.Target,
 		id: id, ignore: ignore, maxContext: job.Limits.ContextBytes,
 		files: job.Files, dockerfile: result.Dockerfile, noCache: job.ClearCache, log: job.Log,
 		sharedKey: "sky-" + job.AppID.String(), secrets: secrets(job.Variables),
-		tag: ImageName(job.App, job.Number),
+		tag: ImageName(job.AppID, job.Number),
 		labels: map[string]string{
 			LabelApp: job.App, LabelAppID: job.AppID.String(),
 			"sky.build": strconv.Itoa(job.Number), "sky.commit": job.Commit,
 		},
-	})
+	}
+	if result.Inputs, err = b.inputs(ctx, s, job.VariablesHash); err != nil {
+		return Result{}, err
+	}
+	if result.Image, err = b.reuse(ctx, job, s, result.Inputs.Fingerprint()); err != nil || result.Image != "" {
+		return result, err
+	}
+	image, steps, err := b.solve(ctx, s)
 	if err != nil {
 		return Result{}, err
 	}
-	result.Image = image
+	result.Image, result.Steps = image, steps
 	job.Log.Say("%s", narrative.Timed("Build", "image "+short(image), time.Since(started)))
 	return result, nil
 }
@@ -314,7 +328,7 @@ const (
 )
 
 // ImageName is the name of the image that an App's Build makes.
-func ImageName(app string, number int) string {
+func ImageName(app models.ID, number int) string {
 	return imagePrefix(app) + strconv.Itoa(number)
 }
 

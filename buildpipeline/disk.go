@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types"
@@ -18,27 +16,16 @@ import (
 // RetainImages removes the names that the App gave to images other than keep, and
 // with the last name the image. What a container uses stays.
 func (b *Builder) RetainImages(ctx context.Context, app models.App, keep []string) error {
-	named := filters.NewArgs(filters.Arg("reference", imagePrefix(app.Name)+"*"))
-	images, err := b.docker.ImageList(ctx, image.ListOptions{Filters: named})
-	if err != nil {
-		return fmt.Errorf("list images: %w", err)
+	return b.removeNames(ctx, app, keep, b.removeUnused)
+}
+
+// removeUnused removes an image, or one name of it, unless somebody uses it.
+func (b *Builder) removeUnused(ctx context.Context, name string) error {
+	_, err := b.docker.ImageRemove(ctx, name, image.RemoveOptions{PruneChildren: true})
+	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
+		return nil
 	}
-	var errs []error
-	for _, found := range images {
-		if slices.Contains(keep, found.ID) {
-			continue
-		}
-		for _, name := range found.RepoTags {
-			if !strings.HasPrefix(name, imagePrefix(app.Name)) {
-				continue
-			}
-			_, err := b.docker.ImageRemove(ctx, name, image.RemoveOptions{PruneChildren: true})
-			if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
-				errs = append(errs, fmt.Errorf("remove image %s: %w", name, err))
-			}
-		}
-	}
-	return errors.Join(errs...)
+	return err
 }
 
 // Sweep removes images of apps that have lost their last name and that nothing
@@ -53,8 +40,7 @@ func (b *Builder) Sweep(ctx context.Context, budget int64) error {
 	}
 	var errs []error
 	for _, found := range images {
-		_, err := b.docker.ImageRemove(ctx, found.ID, image.RemoveOptions{PruneChildren: true})
-		if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+		if err := b.removeUnused(ctx, found.ID); err != nil {
 			errs = append(errs, fmt.Errorf("remove image %s: %w", short(found.ID), err))
 		}
 	}

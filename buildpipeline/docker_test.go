@@ -220,3 +220,64 @@ func TestOnlyOurOwnOldImagesGo(t *testing.T) {
 	require.True(t, b.HasImage(ctx, testBase))
 	require.True(t, b.HasImage(ctx, images[0]))
 }
+
+// TestUnchangedIsNotBuilt takes the image of a former build of the same inputs,
+// and builds again as soon as any of them differs.
+func TestUnchangedIsNotBuilt(t *testing.T) {
+	b := newBench(t)
+	built := map[string]Former{}
+	build := func(change func(*Job)) Result {
+		b.number++
+		job := Job{
+			App: b.models().Name, AppID: b.app, Number: b.number, Commit: "c0ffee", Log: b.log, Runtimes: ownDockerfiles,
+			Files:  commit(map[string]string{"Dockerfile": catDockerfile, "word": "same " + b.app.String()}),
+			Former: func(_ context.Context, fingerprint string) (Former, error) { return built[fingerprint], nil },
+		}
+		change(&job)
+		result, err := b.Build(t.Context(), job)
+		require.NoError(t, err)
+		built[result.Inputs.Fingerprint()] = Former{b.number, result.Image}
+		return result
+	}
+	first := build(func(*Job) {})
+	require.NotEmpty(t, first.Steps)
+	again := build(func(*Job) {})
+	require.Equal(t, first.Image, again.Image)
+	require.Empty(t, again.Steps)
+	require.Contains(t, b.log.said[len(b.log.said)-1], "nothing changed since build #1")
+	require.NoError(t, b.RetainImages(t.Context(), b.models(), []string{again.Image}))
+	for name, change := range map[string]func(*Job){
+		"file": func(job *Job) {
+			job.Files = commit(map[string]string{"Dockerfile": catDockerfile, "word": "else " + b.app.String()})
+		},
+		"target":      func(job *Job) { job.Options.BuildArgs = map[string]string{"A": "b"} },
+		"variable":    func(job *Job) { job.Variables, job.VariablesHash = map[string]string{"A": "b"}, "1" },
+		"clear cache": func(job *Job) { job.ClearCache = true },
+	} {
+		require.NotEmpty(t, build(change).Steps, name)
+	}
+	require.NoError(t, b.RemoveImages(t.Context(), b.models()))
+	require.NotEmpty(t, build(func(*Job) {}).Steps, "its image is gone")
+}
+
+// TestPrebuiltImageIsTaken, but never another app's: their names hold ids that
+// only members know.
+func TestPrebuiltImageIsTaken(t *testing.T) {
+	b := newBench(t)
+	b.number++
+	job := Job{App: b.models().Name, AppID: b.app, Number: b.number, Log: b.log, Runtimes: ownDockerfiles}
+	result, err := b.Adopt(t.Context(), job, testBase)
+	require.NoError(t, err)
+	require.True(t, b.HasImage(t.Context(), ImageName(b.app, b.number)))
+	require.Equal(t, 8080, result.Plan.Port)
+	require.NotContains(t, ImageName(b.app, 1), b.models().Name)
+	for reference, code := range map[string]models.Code{
+		ImageName(b.app, 1): models.Forbidden, "docker.io/" + ImageName(b.app, 1): models.Forbidden, "sky-stack/there-is-none:1": models.Failed,
+	} {
+		_, err = b.Adopt(t.Context(), job, reference)
+		require.Equal(t, code, models.CodeOf(err), "%v", err)
+	}
+	job.Runtimes = nil
+	_, err = b.Adopt(t.Context(), job, testBase)
+	require.ErrorContains(t, err, "custom images are switched off")
+}

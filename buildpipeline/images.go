@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,14 +14,24 @@ import (
 	"github.com/skypanel/sky/models"
 )
 
-// imagePrefix begins the names of an App's images.
-func imagePrefix(app string) string { return "sky-app/" + app + ":" }
+// appPrefix begins the names of all Apps' images.
+const appPrefix = "sky-app/"
+
+// imagePrefix begins the names of an App's images. It holds the App's id, which
+// only its members know: a Dockerfile of somebody else's that begins FROM such a
+// name must not find it.
+func imagePrefix(app models.ID) string { return appPrefix + app.String() + ":" }
 
 // RemoveImages removes every name that the App gave to an image, and with the
 // last name the image. Images that another App shares, or that a container still
 // uses, stay; nothing that Sky did not name is touched.
 func (b *Builder) RemoveImages(ctx context.Context, app models.App) error {
-	named := filters.NewArgs(filters.Arg("reference", imagePrefix(app.Name)+"*"))
+	return b.removeNames(ctx, app, nil, b.removeImage)
+}
+
+// removeNames removes the names that the App gave to images other than keep.
+func (b *Builder) removeNames(ctx context.Context, app models.App, keep []string, remove func(ctx context.Context, name string) error) error {
+	named := filters.NewArgs(filters.Arg("reference", imagePrefix(app.ID)+"*"))
 	images, err := b.docker.ImageList(ctx, image.ListOptions{Filters: named})
 	if err != nil {
 		return fmt.Errorf("list images: %w", err)
@@ -28,10 +39,10 @@ func (b *Builder) RemoveImages(ctx context.Context, app models.App) error {
 	var errs []error
 	for _, found := range images {
 		for _, name := range found.RepoTags {
-			if !strings.HasPrefix(name, imagePrefix(app.Name)) {
+			if slices.Contains(keep, found.ID) || !strings.HasPrefix(name, imagePrefix(app.ID)) {
 				continue
 			}
-			if err := b.removeImage(ctx, name); err != nil {
+			if err := remove(ctx, name); err != nil {
 				errs = append(errs, fmt.Errorf("remove image %s: %w", name, err))
 			}
 		}
@@ -67,7 +78,7 @@ func (b *Builder) HasImage(ctx context.Context, id string) bool { return b.has(c
 
 // ShareImage gives an image a name of another App's, so that it stays when the
 // App that built it goes.
-func (b *Builder) ShareImage(ctx context.Context, id, app, tag string) (string, error) {
+func (b *Builder) ShareImage(ctx context.Context, id string, app models.ID, tag string) (string, error) {
 	if err := b.docker.ImageTag(ctx, id, imagePrefix(app)+tag); err != nil {
 		return "", models.Errorf(models.Conflict, "the image is gone from this server: %w", err).
 			WithRemedy("push its commit again")

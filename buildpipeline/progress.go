@@ -37,6 +37,14 @@ type progress struct {
 	// missing is the base image that could not be had.
 	missing string
 	written int
+	steps   []models.BuildStep
+}
+
+// stepName is a step as people write it, without its mounts.
+func stepName(vertex *client.Vertex) string {
+	name := strings.ToValidUTF8(mountFlags.ReplaceAllString(vertex.Name, ""), "")
+	const most = 200
+	return name[:min(len(name), most)]
 }
 
 func newProgress(log Log) *progress {
@@ -77,9 +85,12 @@ func (p *progress) vertex(vertex *client.Vertex) {
 	case vertex.Error != "":
 		p.fail(vertex)
 	case vertex.Cached:
+		p.steps = append(p.steps, models.BuildStep{Name: stepName(vertex), Cached: true})
 		p.log.Detail("  cached")
 	case vertex.Started != nil:
-		p.log.Detail(fmt.Sprintf("  done in %.1fs", vertex.Completed.Sub(*vertex.Started).Seconds()))
+		took := vertex.Completed.Sub(*vertex.Started)
+		p.steps = append(p.steps, models.BuildStep{Name: stepName(vertex), Millis: took.Milliseconds()})
+		p.log.Detail(fmt.Sprintf("  done in %.1fs", took.Seconds()))
 	}
 }
 

@@ -41,19 +41,19 @@ type solve struct {
 	log        Log
 }
 
-// solve builds s and returns the image's id. The Dockerfile is parsed in this
+// solve builds s and returns the image's id, and the steps that made it. The Dockerfile is parsed in this
 // process, so that a "# syntax=" line pulls nothing and heredocs work on any
 // engine.
-func (b *Builder) solve(ctx context.Context, s solve) (string, error) {
+func (b *Builder) solve(ctx context.Context, s solve) (image string, steps []models.BuildStep, err error) {
 	kit, err := b.buildkit(ctx)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	defer func() { _ = kit.Close() }()
 	shown := s.context()
 	options, err := s.options(b.extraCA, shown)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	statuses := make(chan *client.SolveStatus, 64)
 	progress := newProgress(s.log)
@@ -72,11 +72,11 @@ func (b *Builder) solve(ctx context.Context, s solve) (string, error) {
 	})
 	if err := group.Wait(); err != nil {
 		if tooLarge := shown.refusal(); tooLarge != nil {
-			return "", tooLarge
+			return "", nil, tooLarge
 		}
-		return "", progress.explain(ctx, err)
+		return "", nil, progress.explain(ctx, err)
 	}
-	return response.ExporterResponse["containerimage.digest"], nil
+	return response.ExporterResponse["containerimage.digest"], progress.steps, nil
 }
 
 // buildkit dials the engine's own BuildKit, as the docker command does.

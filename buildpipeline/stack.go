@@ -108,7 +108,7 @@ func (b *Builder) stackFrom(ctx context.Context, name string, step solve, log Lo
 		step.dockerfile = string(mounted)
 	}
 	started := time.Now()
-	if _, err := b.solve(ctx, step); err != nil {
+	if _, _, err := b.solve(ctx, step); err != nil {
 		return fmt.Errorf("make base image %s: %w", step.tag, err)
 	}
 	log.Say("%s", narrative.Timed("", "made base image "+step.tag, time.Since(started)))

@@ -1,6 +1,13 @@
 package models
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
 
 // BuildState is where a Build is; it only moves forward.
 type BuildState string
@@ -64,6 +71,13 @@ type Build struct {
 	HealthPath string
 	// Port is where the image says that it listens; 0 leaves the choice to us.
 	Port int
+	// SourceImage is a prebuilt image that is taken instead of building one.
+	SourceImage string
+	// Inputs are what it was made of, Fingerprint their hash, and Steps what was
+	// done.
+	Inputs      BuildInputs `gorm:"serializer:json"`
+	Fingerprint string
+	Steps       []BuildStep `gorm:"serializer:json"`
 	// Updates are the refs that move when the Release of this Build serves.
 	Updates    []RefUpdate `gorm:"serializer:json"`
 	ClearCache bool
@@ -95,3 +109,31 @@ func (b *Build) Move(next BuildState, now time.Time) error {
 // Processes maps process types to the argument vector that starts them. An
 // empty vector starts the image as its own Dockerfile says.
 type Processes map[string][]string
+
+// BuildInputs are hashes of all that decides what image a Build makes.
+type BuildInputs struct {
+	Files      string            `json:"files"`
+	Dockerfile string            `json:"dockerfile"`
+	Settings   string            `json:"settings"`  // target, arguments, what is ignored
+	Variables  string            `json:"variables"` // those that steps may read
+	Bases      map[string]string `json:"bases"`     // image ids by reference
+}
+
+// Fingerprint is the same for the same inputs, and for no others.
+func (i BuildInputs) Fingerprint() string {
+	hash := sha256.New()
+	for _, part := range []string{i.Files, i.Dockerfile, i.Settings, i.Variables} {
+		fmt.Fprintf(hash, "%s\n", part)
+	}
+	for _, reference := range slices.Sorted(maps.Keys(i.Bases)) {
+		fmt.Fprintf(hash, "%s %s\n", reference, i.Bases[reference])
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
+
+// BuildStep is one step that a Build did, or took from its cache.
+type BuildStep struct {
+	Name   string `json:"name"`
+	Cached bool   `json:"cached,omitempty"`
+	Millis int64  `json:"millis,omitempty"`
+}

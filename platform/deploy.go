@@ -84,10 +84,12 @@ func (p *Platform) deploySteps(ctx context.Context, build *models.Build, started
 		return err
 	}
 	log := p.buildLog(*build)
-	if err := p.checkFastForward(ctx, app, build); err != nil {
-		return err
+	if build.SourceImage == "" {
+		if err := p.checkFastForward(ctx, app, build); err != nil {
+			return err
+		}
+		log.Say("%s", narrative.Field("Push", fmt.Sprintf("%s %q to %s", short(build.Commit), build.Subject, app.Name)))
 	}
-	log.Say("%s", narrative.Field("Push", fmt.Sprintf("%s %q to %s", short(build.Commit), build.Subject, app.Name)))
 	release, err := p.buildRelease(ctx, app, build, log)
 	if err != nil {
 		return err
@@ -188,6 +190,10 @@ func (p *Platform) buildRelease(ctx context.Context, app models.App, build *mode
 		return models.Release{}, err
 	}
 	build.Runtime, build.Dockerfile, build.Image = result.Runtime, result.Dockerfile, result.Image
+	build.Inputs, build.Steps = result.Inputs, result.Steps
+	if build.SourceImage == "" {
+		build.Fingerprint = build.Inputs.Fingerprint()
+	}
 	build.RuntimeType, build.RuntimeVersion = result.RuntimeType, result.RuntimeVersion
 	build.Processes, build.Scripts = result.Plan.Processes, result.Plan.Scripts
 	build.Port, build.HealthPath = result.Plan.Port, result.Plan.HealthPath
@@ -196,7 +202,7 @@ func (p *Platform) buildRelease(ctx context.Context, app models.App, build *mode
 	}
 	release := models.Release{
 		AppID: app.ID, BuildID: &build.ID, Commit: build.Commit, Image: build.Image, Processes: build.Processes,
-		Scripts: build.Scripts, Port: build.Port, HealthPath: build.HealthPath, ActorID: build.ActorID, Description: "Deploy " + short(build.Commit) + " " + build.Subject,
+		Scripts: build.Scripts, Port: build.Port, HealthPath: build.HealthPath, ActorID: build.ActorID, Description: strings.TrimSpace("Deploy " + short(build.Commit) + " " + build.Subject),
 	}
 	err = p.newRelease(ctx, &release, origin{beside: func(ctx context.Context, tx transaction) error {
 		return tx.SaveBuild(ctx, build)
@@ -209,6 +215,9 @@ func (p *Platform) build(ctx context.Context, app models.App, build models.Build
 	runtimes, err := p.runtimesFor(ctx, app)
 	if err != nil {
 		return buildpipeline.Result{}, err
+	}
+	if build.SourceImage != "" {
+		return p.adopt(ctx, app, build, runtimes, log)
 	}
 	files, err := p.Repositories.Files(ctx, app.ID, build.Commit)
 	if err != nil {
@@ -227,7 +236,7 @@ func (p *Platform) build(ctx context.Context, app models.App, build models.Build
 	job := buildpipeline.Job{
 		App: app.Name, AppID: app.ID, Number: build.Number, Commit: build.Commit, Files: files,
 		Options: buildOptions(app, config), Runtimes: runtimes, ClearCache: build.ClearCache,
-		Organisation: app.OrganisationID, Log: log,
+		Organisation: app.OrganisationID, Former: p.formerBuild(app.ID), Log: log,
 	}
 	if job.Limits, err = p.buildLimits(ctx, app); err != nil {
 		return buildpipeline.Result{}, err
@@ -258,6 +267,16 @@ func (p *Platform) buildLimits(ctx context.Context, app models.App) (buildpipeli
 	limits.MemoryBytes, limits.CPUMillis = plan.BuildMemoryBytes, plan.BuildCPUMillis
 	limits.Time = time.Duration(plan.BuildMinutes) * time.Minute
 	return limits, err
+}
+
+// adopt has the pipeline take a prebuilt image. It starts as the App's start
+// command says, or as it does by itself.
+func (p *Platform) adopt(ctx context.Context, app models.App, build models.Build, runtimes []models.Runtime, log *buildLog) (buildpipeline.Result, error) {
+	job := buildpipeline.Job{
+		App: app.Name, AppID: app.ID, Number: build.Number, Runtimes: runtimes, Log: log,
+		Options: buildpipeline.Options{StartCommand: app.StartCommand},
+	}
+	return p.Builder.Adopt(ctx, job, build.SourceImage)
 }
 
 // buildOptions are what the App's owner decided about its builds.
@@ -431,6 +450,9 @@ func (p *Platform) moveDeployment(ctx context.Context, deployment *models.Deploy
 
 // moveRefs moves what the push asked for, now that its Release serves.
 func (p *Platform) moveRefs(ctx context.Context, app models.App, build *models.Build) error {
+	if len(build.Updates) == 0 {
+		return nil
+	}
 	updates := make([]*models.RefUpdate, len(build.Updates))
 	for i := range build.Updates {
 		updates[i] = &build.Updates[i]

@@ -29,6 +29,8 @@ import (
 type repositories struct {
 	mu   sync.Mutex
 	refs map[string]string
+	// files are those of a commit; others have none.
+	files map[string]fstest.MapFS
 }
 
 func (r *repositories) Create(context.Context, models.ID) error { return nil }
@@ -63,8 +65,8 @@ func (r *repositories) Commit(_ context.Context, _ models.ID, oid string) (model
 }
 func (r *repositories) Keep(context.Context, models.ID, string, string) error { return nil }
 func (r *repositories) ConsolidateIfDue(context.Context, models.ID) error     { return nil }
-func (r *repositories) Files(context.Context, models.ID, string) (Files, error) {
-	return files{}, nil
+func (r *repositories) Files(_ context.Context, _ models.ID, commit string) (Files, error) {
+	return files{r.files[commit]}, nil
 }
 
 type files struct{ fstest.MapFS }
@@ -75,6 +77,7 @@ func (files) Warnings() ([]string, error) { return nil, nil }
 // builder makes an image named after the commit, unless build says otherwise.
 type builder struct {
 	scripts models.Processes
+	inputs  models.BuildInputs
 	mu      sync.Mutex
 	kept    []string
 	build   func(ctx context.Context, job buildpipeline.Job) error
@@ -89,7 +92,13 @@ func (b *builder) Build(ctx context.Context, job buildpipeline.Job) (buildpipeli
 	job.Log.Say("Build    done")
 	job.Log.Detail("full output")
 	plan := &buildpacks.Plan{Processes: models.Processes{"web": {"serve"}, "worker": {"work"}}, Scripts: b.scripts, Port: 8080}
-	return buildpipeline.Result{Plan: plan, Runtime: "Test", Dockerfile: "FROM x", Image: "image-" + job.Commit[:1]}, nil
+	return buildpipeline.Result{Plan: plan, Runtime: "Test", Dockerfile: "FROM x", Inputs: b.inputs, Image: "image-" + job.Commit[:1]}, nil
+}
+func (b *builder) Adopt(ctx context.Context, job buildpipeline.Job, reference string) (buildpipeline.Result, error) {
+	job.Commit = "0"
+	result, err := b.Build(ctx, job)
+	result.Image = "id of " + reference
+	return result, err
 }
 func (b *builder) RemoveImages(context.Context, models.App) error { return nil }
 func (b *builder) Sweep(context.Context, int64) error             { return nil }
@@ -104,7 +113,7 @@ func (b *builder) RetainImages(_ context.Context, _ models.App, keep []string) e
 	b.kept = slices.Compact(slices.Sorted(slices.Values(keep)))
 	return nil
 }
-func (b *builder) ShareImage(_ context.Context, image, _, _ string) (string, error) {
+func (b *builder) ShareImage(_ context.Context, image string, _ models.ID, _ string) (string, error) {
 	return image, nil
 }
 func (b *builder) HasImage(context.Context, string) bool { return true }

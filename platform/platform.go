@@ -44,6 +44,8 @@ type Files interface {
 // Builder turns commits into images.
 type Builder interface {
 	Build(ctx context.Context, job buildpipeline.Job) (buildpipeline.Result, error)
+	// Adopt makes a prebuilt image the result of a build.
+	Adopt(ctx context.Context, job buildpipeline.Job, reference string) (buildpipeline.Result, error)
 	RemoveImages(ctx context.Context, app models.App) error
 	// RetainImages removes the App's images but for those to keep.
 	RetainImages(ctx context.Context, app models.App, keep []string) error
@@ -53,7 +55,7 @@ type Builder interface {
 	DiskUsage(ctx context.Context) (buildpipeline.DiskUsage, error)
 	HasImage(ctx context.Context, image string) bool
 	// ShareImage lets another App keep the image, and returns it.
-	ShareImage(ctx context.Context, image, app, tag string) (string, error)
+	ShareImage(ctx context.Context, image string, app models.ID, tag string) (string, error)
 	Check(ctx context.Context) error
 }
 

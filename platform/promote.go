@@ -38,7 +38,7 @@ func (p *Platform) Promote(ctx context.Context, actor models.Actor, promotion Pr
 			AppID: to.ID, Commit: "", Processes: source.Processes, Scripts: source.Scripts, Port: source.Port, HealthPath: source.HealthPath, ActorID: actor.UserID,
 			Description: "Promote " + promotion.From.Name + " " + source.Name() + " " + short(source.Commit),
 		}
-		if release.Image, err = p.Builder.ShareImage(ctx, source.Image, to.Name, source.ID.String()); err != nil {
+		if release.Image, err = p.Builder.ShareImage(ctx, source.Image, to.ID, source.ID.String()); err != nil {
 			return err
 		}
 		if err := p.newRelease(ctx, &release, origin{}); err != nil {

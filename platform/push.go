@@ -241,20 +241,26 @@ func (p *Platform) submit(ctx context.Context, push *models.Push, deploy *models
 	if err != nil {
 		return models.Build{}, nil, fmt.Errorf("read the pushed commit: %w", err)
 	}
-	build := models.Build{
-		ID: models.NewID(), AppID: push.App.ID, Ref: deploy.Name, Commit: deploy.New, Subject: narrative.Clean(commit.Subject),
-		ActorID: push.Actor.UserID, Via: push.Actor.Via, TokenID: push.Actor.TokenID, State: models.BuildQueued, ClearCache: options.clearCache, CreatedAt: now(),
-	}
+	build := models.Build{Ref: deploy.Name, Commit: deploy.New, Subject: narrative.Clean(commit.Subject), ClearCache: options.clearCache}
 	for _, update := range carried {
 		build.Updates = append(build.Updates, *update)
 	}
-	what := fact{kind: "push", detail: short(build.Commit), app: &push.App}
-	err = p.commit(ctx, push.Actor, what, func(tx *store.Store) error { return tx.CreateBuild(ctx, &build) })
+	return p.lineUp(ctx, push.Actor, push.App, build, fact{kind: "push", detail: short(build.Commit), app: &push.App})
+}
+
+// lineUp stores what the actor wants to deploy as a Build and puts it into the
+// App's lane.
+func (p *Platform) lineUp(ctx context.Context, actor models.Actor, app models.App, build models.Build, what fact) (models.Build, *work, error) {
+	build.ID, build.AppID, build.State, build.CreatedAt = models.NewID(), app.ID, models.BuildQueued, now()
+	build.ActorID, build.Via, build.TokenID = actor.UserID, actor.Via, actor.TokenID
+	err := p.commit(ctx, actor, what, func(tx *store.Store) error { return tx.CreateBuild(ctx, &build) })
 	if err != nil {
 		return models.Build{}, nil, err
 	}
-	if err := p.Repositories.Keep(ctx, build.AppID, keepName(build), build.Commit); err != nil {
-		return models.Build{}, nil, fmt.Errorf("keep the pushed commit: %w", err)
+	if build.Commit != "" {
+		if err := p.Repositories.Keep(ctx, build.AppID, keepName(build), build.Commit); err != nil {
+			return models.Build{}, nil, fmt.Errorf("keep the pushed commit: %w", err)
+		}
 	}
 	return build, p.enqueue(build), nil
 }

@@ -90,8 +90,13 @@ func (c *Client) Build(ctx context.Context, app string, number int) (Build, erro
 
 // Deploy builds and rolls out what was pushed already; the answer is the build
 // that is on it.
-func (c *Client) Deploy(ctx context.Context, app, ref string) (Build, error) {
-	return call[Build](ctx, c, http.MethodPost, appPath(app)+"/deploy", Deploy{ref})
+func (c *Client) Deploy(ctx context.Context, app string, wanted Deploy) (Build, error) {
+	return call[Build](ctx, c, http.MethodPost, appPath(app)+"/deploy", wanted)
+}
+
+// ExplainBuild says why a build did what it did.
+func (c *Client) ExplainBuild(ctx context.Context, app string, number int) (BuildExplanation, error) {
+	return call[BuildExplanation](ctx, c, http.MethodGet, appPath(app)+"/builds/"+strconv.Itoa(number)+"/why", nil)
 }
 
 // CancelBuild stops a build.

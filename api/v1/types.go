@@ -95,7 +95,23 @@ type BuildSettingsChange struct {
 
 // Deploy names what to build.
 type Deploy struct {
-	Ref string `json:"ref,omitempty" maxLength:"200" doc:"A branch, a tag or a whole commit name that was pushed; by default the deploy branch"`
+	Ref   string `json:"ref,omitempty" maxLength:"200" doc:"A branch, a tag or a whole commit name that was pushed; by default the deploy branch"`
+	Image string `json:"image,omitempty" maxLength:"255" doc:"A prebuilt image to take in place of a build" example:"registry.example.com/team/app:1.2"`
+}
+
+// BuildExplanation says why a build did what it did.
+type BuildExplanation struct {
+	Build   Build       `json:"build"`
+	Former  int         `json:"former,omitempty" doc:"The number of the succeeded build that it is compared with"`
+	Reasons []string    `json:"reasons" doc:"What had changed since then"`
+	Steps   []BuildStep `json:"steps" doc:"What it did; none when a former build's image was taken"`
+}
+
+// BuildStep is one step of a build.
+type BuildStep struct {
+	Name   string `json:"name" doc:"As the Dockerfile has it"`
+	Cached bool   `json:"cached" doc:"Whether its former result was taken"`
+	Millis int64  `json:"millis" doc:"How long it took"`
 }
 
 // Build is one attempt to turn a commit into an image.

@@ -12,22 +12,67 @@ import (
 )
 
 func (c *cli) deployCommand() *cobra.Command {
-	return c.appFlag(&cobra.Command{
-		Use: "deploy [REF]", Short: "Build and roll out a commit that was pushed already, and show its log", Args: cobra.MaximumNArgs(1),
-		Example: "  sky deploy            the deploy branch again\n  sky deploy feature    a branch that was pushed",
+	wanted := v1.Deploy{}
+	command := c.appFlag(&cobra.Command{
+		Use: "deploy [REF]", Short: "Deploy a commit that was pushed already, or a prebuilt image, and show its log", Args: cobra.MaximumNArgs(1),
+		Example: "  sky deploy            the deploy branch again\n  sky deploy feature    a branch that was pushed\n" +
+			"  sky deploy --image registry.example.com/team/app:1.2",
 		RunE: c.onApp(func(ctx context.Context, client *v1.Client, app string, args []string) error {
-			build, err := client.Deploy(ctx, app, strings.Join(args, ""))
+			if wanted.Ref = strings.Join(args, ""); wanted.Ref != "" && wanted.Image != "" {
+				return usagef("name either a commit or an image")
+			}
+			build, err := client.Deploy(ctx, app, wanted)
 			if err != nil {
 				return err
 			}
 			return c.follow(ctx, client, app, build.Number, true)
 		}),
 	})
+	command.Flags().StringVar(&wanted.Image, "image", "", "a prebuilt image to take in place of a build")
+	return command
+}
+
+func (c *cli) buildsWhy() *cobra.Command {
+	return c.appFlag(&cobra.Command{
+		Use: "why [NUMBER]", Short: "Explain what a build took from its cache, what it did, and why", Args: cobra.MaximumNArgs(1),
+		RunE: c.onApp(func(ctx context.Context, client *v1.Client, app string, args []string) error {
+			number, err := buildNumber(args)
+			if err != nil {
+				return err
+			}
+			why, err := client.ExplainBuild(ctx, app, number)
+			if err != nil {
+				return err
+			}
+			return c.show(why, func() { c.explanation(why) })
+		}),
+	})
+}
+
+func (c *cli) explanation(why v1.BuildExplanation) {
+	fmt.Fprintf(c.out, "build #%d %s\n", why.Build.Number, why.Build.State)
+	if why.Former > 0 {
+		fmt.Fprintf(c.out, "compared with build #%d:\n", why.Former)
+	}
+	for _, reason := range why.Reasons {
+		fmt.Fprintf(c.out, "  %s\n", reason)
+	}
+	var rows [][]string
+	for _, step := range why.Steps {
+		did := fmt.Sprintf("%.1fs", float64(step.Millis)/1000)
+		if step.Cached {
+			did = "cached"
+		}
+		rows = append(rows, []string{did, step.Name})
+	}
+	if len(rows) > 0 {
+		c.table("DID\tSTEP", rows)
+	}
 }
 
 func (c *cli) buildsCommand() *cobra.Command {
 	command := &cobra.Command{Use: "builds", Short: "Show and control builds"}
-	command.AddCommand(c.buildsList(), c.buildsCancel(),
+	command.AddCommand(c.buildsList(), c.buildsCancel(), c.buildsWhy(),
 		c.buildLog("logs [NUMBER]", "Show a build's full log", false),
 		c.buildLog("attach [NUMBER]", "Show what a pusher reads, from the start, and follow it", true))
 	return command

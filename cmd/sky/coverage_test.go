@@ -26,7 +26,7 @@ var verbs = map[string]string{
 	"delete-plan": "admin plans rm", "delete-runtime": "admin runtimes rm", "delete-user": "admin users rm", "deploy-app": "deploy",
 	"destroy-app": "apps destroy", "destroy-organisation": "orgs destroy", "drain-node": "admin nodes drain", "end-session": "sessions rm",
 	"end-totp": "account totp disable", "follow-activity": "orgs activity", "get-account": "account", "get-app": "apps info",
-	"get-billing": "billing show", "get-build": "builds list", "get-capacity": "admin capacity", "get-disk": "admin disk", "get-env": "env list",
+	"get-billing": "billing show", "get-build": "builds list", "get-capacity": "admin capacity", "get-disk": "admin disk", "explain-build": "builds why", "get-env": "env list",
 	"get-invoice": "billing invoice", "get-metrics": "metrics", "get-node": "admin nodes info", "get-organisation": "orgs info",
 	"get-plan": "admin plans info", "get-runtime": "admin runtimes info", "get-settings": "admin settings show", "get-stats": "admin stats",
 	"get-user": "admin users list", "invite": "members invite", "list-activity": "orgs activity",

@@ -28,3 +28,12 @@ ALTER TABLE paas_applications ADD COLUMN build_arguments TEXT;
 ALTER TABLE paas_plans ADD COLUMN build_cpu_millis BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE paas_plans ADD COLUMN build_memory_bytes BIGINT NOT NULL DEFAULT 2147483648;
 ALTER TABLE paas_plans ADD COLUMN build_minutes BIGINT NOT NULL DEFAULT 30;
+
+-- What a build was made of and did: the same inputs make the same image.
+ALTER TABLE paas_builds ADD COLUMN inputs TEXT;
+ALTER TABLE paas_builds ADD COLUMN fingerprint TEXT NOT NULL DEFAULT '';
+ALTER TABLE paas_builds ADD COLUMN steps TEXT;
+CREATE INDEX paas_builds_fingerprint ON paas_builds (app_id, fingerprint) WHERE fingerprint <> '';
+
+-- The prebuilt image that a deployment takes instead of building one.
+ALTER TABLE paas_builds ADD COLUMN source_image TEXT NOT NULL DEFAULT '';
