@@ -64,7 +64,7 @@ func TestGoDockerfiles(t *testing.T) {
 				"package.json": `{"scripts": {"build": "esbuild"}, "devDependencies": {"esbuild": "1"}}`,
 			},
 			options: Options{Config: map[string]string{"GO_GIT_CRED__HTTPS__GIT__EXAMPLE__COM": "me:secret"}},
-			images:  Images{Tools: map[string]string{"node": "node:1"}, Variables: []string{"GO_GIT_CRED__HTTPS__GIT__EXAMPLE__COM"}},
+			images:  Images{Tools: map[string]string{"node": "node:1"}, Variables: true},
 			web:     []string{"/app/bin/hello"}, reasons: "go.mod; assets: scripts.build in package.json; main package: .",
 		},
 		"go-command": {

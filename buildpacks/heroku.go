@@ -237,7 +237,7 @@ func (p *Plan) likeHeroku(src source) error {
 	if err != nil || !found {
 		return err
 	}
-	p.Ignore = slugIgnore(text, p.Context, src.root)
+	p.Ignore += slugIgnore(text, p.Context, src.root)
 	return nil
 }
 

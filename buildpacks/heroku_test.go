@@ -112,6 +112,6 @@ func TestSlugIgnore(t *testing.T) {
 	files := repo{"index.html": "", ".slugignore": "# ours\n*.psd\n/docs/\nspec/fixtures\n!kept\n\n"}
 	plan, err := Detect(files.fs(), Options{})
 	require.NoError(t, err)
-	require.Equal(t, "**/*.psd\ndocs\nspec/fixtures\n", plan.Ignore)
+	require.Equal(t, "**/.git\n**/*.psd\ndocs\nspec/fixtures\n", plan.Ignore)
 	require.Equal(t, "apps/web/**/*.psd\n", slugIgnore("*.psd", ".", "apps/web"))
 }

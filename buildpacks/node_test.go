@@ -64,7 +64,7 @@ func TestNodeGolden(t *testing.T) {
 		},
 		"node-private-ca-and-variables": {
 			files:  repo{"package.json": `{"dependencies": {"express": "4"}, "packageManager": "pnpm@10.1.0+sha512.abc"}`, "pnpm-lock.yaml": pnpmLock, "index.js": nodeMain},
-			images: Images{ExtraCA: true, Variables: []string{"NPM_TOKEN"}},
+			images: Images{ExtraCA: true, Variables: true},
 			web:    []string{"node", "index.js"}, reasons: "package.json; pnpm 10.1.0 from packageManager; start: index.js",
 		},
 		"node-yarn": {

@@ -71,9 +71,8 @@ type Images struct {
 	GoSeed bool
 	// Tools are the build images of the plan's Tools, by type.
 	Tools map[string]string
-	// Variables are the names of the config variables that builds may read. Each
-	// is a build secret of the id VariableSecret(name).
-	Variables []string
+	// Variables is set when builds get config variables, as VariablesSecret.
+	Variables bool
 }
 
 // Options are what the App's owner decided beside what the repository holds.
@@ -219,6 +218,7 @@ func complete(src source, plan *Plan, procfile models.Processes, app Manifest) (
 		plan.finish(plan)
 	}
 	if plan.DockerfilePath == "" {
+		plan.Ignore = "**/.git\n" // a commit holds none, an uploaded directory may
 		if err := plan.likeHeroku(src); err != nil {
 			return nil, err
 		}

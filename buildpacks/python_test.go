@@ -30,7 +30,7 @@ func TestPythonGolden(t *testing.T) {
 		},
 		"python-server-added": {
 			files:   repo{"requirements.txt": "flask\n", "src/shop/__init__.py": "def create_app(test=None):\n"},
-			images:  Images{ExtraCA: true, Variables: []string{"PIP_INDEX_URL"}},
+			images:  Images{ExtraCA: true, Variables: true},
 			web:     shell("gunicorn --bind 0.0.0.0:$PORT --chdir src 'shop:create_app()'"),
 			reasons: "requirements.txt; start: Flask in src/shop/__init__.py under gunicorn; gunicorn is added: the app has no server for production",
 		},

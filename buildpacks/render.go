@@ -1,7 +1,10 @@
 package buildpacks
 
 import (
+	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -42,7 +45,7 @@ func (d *dockerfile) tool(image, stage string) {
 }
 
 func (d *dockerfile) variables() {
-	if len(d.images.Variables) > 0 {
+	if d.images.Variables {
 		d.line("ARG %s", VariablesHash)
 	}
 }
@@ -52,14 +55,28 @@ func (d *dockerfile) variables() {
 // decides whether a step is to run again.
 const VariablesHash = "SKY_VARIABLES"
 
-// VariableSecret is the id of the build secret that holds a config variable.
-func VariableSecret(name string) string { return "sky-variable-" + name }
+// VariablesSecret is the id of the build secret that holds VariablesScript.
+const VariablesSecret = "sky-variables"
+
+// ReadVariables begins the command of a step that gets the variables. A secret
+// can be mounted as a variable itself, but not by every engine.
+const ReadVariables = ". /run/secrets/" + VariablesSecret + "; "
+
+// VariablesScript is a shell script that sets variables.
+func VariablesScript(variables map[string]string) []byte {
+	text := &bytes.Buffer{}
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		fmt.Fprintf(text, "export %s='%s'\n", name, strings.ReplaceAll(variables[name], "'", `'\''`))
+	}
+	return text.Bytes()
+}
 
 // run writes a RUN with the private certificate authority, the variables that
 // builds may read, and the given caches mounted.
 func (d *dockerfile) run(command string, mounts ...string) {
-	for _, name := range d.images.Variables {
-		mounts = append(mounts, fmt.Sprintf("--mount=type=secret,id=%s,env=%s", VariableSecret(name), name))
+	if d.images.Variables {
+		mounts = append(mounts, "--mount=type=secret,id="+VariablesSecret)
+		command = ReadVariables + command
 	}
 	d.runTool(command, mounts...)
 }

@@ -91,6 +91,7 @@ type Builder struct {
 	pulls   pullMemory
 	// minFree is the free space on the engine's disk below which a build ends.
 	minFree int64
+	version string
 }
 
 // Config says where and how to build.
@@ -103,6 +104,8 @@ type Config struct {
 	PerOrganisation int
 	// MinFreeBytes is the free space on the engine's disk below which builds end.
 	MinFreeBytes int64
+	// Version is Sky's own, which every image bears as a label.
+	Version string
 }
 
 // New returns a Builder; it does not talk to the engine yet.
@@ -116,7 +119,7 @@ func New(config Config) (*Builder, error) {
 		return nil, fmt.Errorf("docker client: %w", err)
 	}
 	return &Builder{docker: docker, extraCA: config.ExtraCA,
-		queue: newQueue(config.Concurrency, config.PerOrganisation), minFree: config.MinFreeBytes,
+		queue: newQueue(config.Concurrency, config.PerOrganisation), minFree: config.MinFreeBytes, version: config.Version,
 	}, nil
 }
 
@@ -215,7 +218,7 @@ func (b *Builder) detect(ctx context.Context, job Job) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	images.Variables = slices.Sorted(maps.Keys(job.Variables))
+	images.Variables = len(job.Variables) > 0
 	name := plan.Language
 	if plan.Need.Type != "static" { // whose version says nothing to anybody
 		name += " " + images.Version
@@ -275,7 +278,7 @@ func (b *Builder) compile(ctx context.Context, job Job, result Result, id string
 		tag: ImageName(job.AppID, job.Number),
 		labels: map[string]string{
 			LabelApp: job.App, LabelAppID: job.AppID.String(),
-			"sky.build": strconv.Itoa(job.Number), "sky.commit": job.Commit,
+			"sky.build": strconv.Itoa(job.Number), "sky.commit": job.Commit, "sky.version": b.version,
 		},
 	}
 	if result.Inputs, err = b.inputs(ctx, s, job.VariablesHash); err != nil {
@@ -308,12 +311,15 @@ func ignored(files fs.FS, plan *buildpacks.Plan) (*string, error) {
 	return &own, err
 }
 
-// secrets are the build secrets of variables: by the ids that rendered
-// Dockerfiles use, and for a repository's own by their plain names.
+// secrets are the build secrets of variables: a script that sets them all, for
+// rendered Dockerfiles, and each by its name for a repository's own.
 func secrets(variables map[string]string) map[string][]byte {
 	all := map[string][]byte{}
 	for name, value := range variables {
-		all[buildpacks.VariableSecret(name)], all[name] = []byte(value), []byte(value)
+		all[name] = []byte(value)
+	}
+	if len(variables) > 0 {
+		all[buildpacks.VariablesSecret] = buildpacks.VariablesScript(variables)
 	}
 	return all
 }

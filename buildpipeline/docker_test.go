@@ -55,7 +55,7 @@ func newBench(t *testing.T) *bench {
 		extraCA, err = os.ReadFile(name)
 		require.NoError(t, err)
 	}
-	builder, err := New(Config{Concurrency: 1, ExtraCA: extraCA})
+	builder, err := New(Config{Concurrency: 1, ExtraCA: extraCA, Version: "v1.2.3-test"})
 	require.NoError(t, err)
 	b := &bench{Builder: builder, docker: docker, log: &memory{}, app: models.NewID()}
 	t.Cleanup(func() {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/moby/buildkit/client"
 	digest "github.com/opencontainers/go-digest"
+	"github.com/skypanel/sky/buildpacks"
 	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
 )
@@ -202,8 +203,9 @@ func (p *progress) explain(ctx context.Context, err error) error {
 	return failure
 }
 
-// stepPrefix is BuildKit's own numbering in front of an instruction.
-var stepPrefix = regexp.MustCompile(`^\[[^\]]*\] (?:RUN )?(?:--\S+ )*`)
+// stepPrefix is BuildKit's own numbering in front of an instruction, and what
+// rendered Dockerfiles have in front of a command.
+var stepPrefix = regexp.MustCompile(`^\[[^\]]*\] (?:RUN )?(?:--\S+ )*(?:` + regexp.QuoteMeta(buildpacks.ReadVariables) + `)?`)
 
 func command(step string) string {
 	text := stepPrefix.ReplaceAllString(step, "")

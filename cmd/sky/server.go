@@ -135,7 +135,7 @@ func (c *controlPlane) open(ctx context.Context) error {
 	}
 	c.builder, err = buildpipeline.New(buildpipeline.Config{
 		DockerHost: c.config.dockerHost, ExtraCA: extraCA, Concurrency: c.config.builds, PerOrganisation: c.config.buildsPerOrg,
-		MinFreeBytes: c.config.minFreeMB << 20,
+		MinFreeBytes: c.config.minFreeMB << 20, Version: version,
 	})
 	if err != nil {
 		return err
