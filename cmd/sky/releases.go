@@ -69,7 +69,8 @@ func (c *cli) envCommand() *cobra.Command {
 }
 
 func (c *cli) envSet() *cobra.Command {
-	return c.appFlag(&cobra.Command{
+	build := false
+	command := &cobra.Command{
 		Use: "set KEY=VALUE ...", Short: "Set variables and release them", Args: cobra.MinimumNArgs(1),
 		RunE: c.onApp(func(ctx context.Context, client *v1.Client, app string, args []string) error {
 			set := map[string]string{}
@@ -80,9 +81,27 @@ func (c *cli) envSet() *cobra.Command {
 				}
 				set[key] = value
 			}
+			if build {
+				if err := letBuildsRead(ctx, client, app, slices.Collect(maps.Keys(set))); err != nil {
+					return err
+				}
+			}
 			return c.changeEnv(ctx, client, app, v1.EnvChange{Set: set})
 		}),
-	})
+	}
+	command.Flags().BoolVar(&build, "build", false, "let builds read them too, as secrets")
+	return c.appFlag(command)
+}
+
+// letBuildsRead adds names to the variables that the app's builds may read.
+func letBuildsRead(ctx context.Context, client *v1.Client, app string, names []string) error {
+	settings, err := client.App(ctx, app)
+	if err != nil {
+		return err
+	}
+	all := append(settings.BuildVariables, names...)
+	_, err = client.ChangeApp(ctx, app, v1.AppChange{BuildSettingsChange: v1.BuildSettingsChange{BuildVariables: &all}})
+	return err
 }
 
 func (c *cli) changeEnv(ctx context.Context, client *v1.Client, app string, change v1.EnvChange) error {
