@@ -64,8 +64,8 @@ type builder struct{}
 func (builder) Build(context.Context, buildpipeline.Job) (buildpipeline.Result, error) {
 	return buildpipeline.Result{}, nil
 }
-func (b builder) Adopt(ctx context.Context, job buildpipeline.Job, _ string) (buildpipeline.Result, error) {
-	return b.Build(ctx, job)
+func (builder) Adopt(context.Context, buildpipeline.Job, string) (buildpipeline.Result, error) {
+	return buildpipeline.Result{}, models.Errorf(models.Failed, "there is no registry")
 }
 func (builder) RemoveImages(context.Context, models.App) error           { return nil }
 func (builder) RetainImages(context.Context, models.App, []string) error { return nil }
