@@ -52,11 +52,13 @@ type sampleApp struct {
 	files   fs.FS
 	options Options
 	heavy   bool
-	detect  []string
-	build   []string
-	fails   []string
-	remedy  []string
-	gets    []expectedAnswer
+	// gems are Debian packages whose gems the app has in vendor/cache.
+	gems   string
+	detect []string
+	build  []string
+	fails  []string
+	remedy []string
+	gets   []expectedAnswer
 }
 
 type expectedAnswer struct {
@@ -96,6 +98,8 @@ func (a *sampleApp) option(word, value string) {
 	switch word {
 	case "root":
 		a.options.Root = value
+	case "gems":
+		a.gems = value
 	case "start":
 		a.options.StartCommand = value
 	case "build-command":
@@ -145,6 +149,10 @@ func repository(archive *txtar.Archive) fs.FS {
 // check builds the app and holds it to its expectations.
 func (a sampleApp) check(t *testing.T) {
 	b := newBench(t)
+	if a.gems != "" {
+		a.files = b.withGems(t, a)
+		b.log.said = nil
+	}
 	result, err := b.Build(t.Context(), Job{
 		App: b.models().Name, AppID: b.app, Number: 1, Commit: "c0ffee", Files: a.files, Options: a.options, Log: b.log,
 		Runtimes: everyStack(),
