@@ -1,6 +1,7 @@
 package buildpacks
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -35,7 +36,7 @@ type goApp struct {
 }
 
 func detectGo(src source) (*Plan, error) {
-	evidence := src.first("go.work", "go.mod", "main.go")
+	evidence := src.first("go.work", "go.mod", "main.go", ".godir")
 	if evidence == "" {
 		return nil, nil
 	}
@@ -92,7 +93,11 @@ func (a *goApp) readModules(src source, evidence string) (*modfile.File, error) 
 			return nil, models.Errorf(models.Failed, "go.work uses %s, which has no go.mod", dir).WithField("go.work").
 				WithRemedy("run `go work use -r .` and commit what it writes")
 		case file == nil:
-			a.unversioned, a.modules[dir] = true, "app"
+			name, err := src.line(".godir") // as Heroku's buildpack had it before modules
+			if err != nil {
+				return nil, err
+			}
+			a.unversioned, a.modules[dir] = true, cmp.Or(name, "app")
 			return root, unmanaged(src)
 		}
 		a.modules[dir] = file.Module.Mod.Path
@@ -317,7 +322,7 @@ func (a *goApp) build() string {
 		command += " ./" + strings.TrimPrefix(dir, ".")
 	}
 	if a.unversioned {
-		return "go mod init app && go mod tidy && " + command
+		return "go mod init " + a.modules["."] + " && go mod tidy && " + command
 	}
 	return command
 }

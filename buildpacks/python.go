@@ -55,7 +55,9 @@ func detectPython(src source) (*Plan, error) {
 	evidence := src.first("requirements.txt", "pyproject.toml", "Pipfile", "setup.py", "requirements/production.txt",
 		"requirements/prod.txt", "requirements/base.txt", "manage.py", "main.py", "app.py")
 	if evidence == "" {
-		return nil, nil
+		if evidence = scriptAlone(src); evidence == "" {
+			return nil, nil
+		}
 	}
 	app := &pythonApp{src: src, packages: map[string]bool{}}
 	if _, err := src.readTOML("pyproject.toml", &app.manifest); err != nil {
@@ -79,6 +81,27 @@ func detectPython(src source) (*Plan, error) {
 	app.assets, err = findAssets(src, plan)
 	return plan, err
 }
+
+// scriptAlone finds the script of an app that has nothing else: the one that a
+// Procfile runs, or one with a name that people give them.
+func scriptAlone(src source) string {
+	if src.first("package.json", "index.html", "Staticfile") != "" {
+		return ""
+	}
+	procfile, err := readProcfile(src)
+	if err != nil { // Detect has read it
+		return ""
+	}
+	for _, process := range sortedKeys(procfile) {
+		if match := pythonCommand.FindStringSubmatch(strings.Join(procfile[process], " ")); match != nil && src.has(match[1]) {
+			return match[1] + " in Procfile"
+		}
+	}
+	return src.first(scriptNames...)
+}
+
+// pythonCommand matches a command that runs a script, with options before it.
+var pythonCommand = regexp.MustCompile(`^(?:/bin/sh -c (?:exec )?)?python3?(?: -\w+)* (\S+\.py)\b`)
 
 // planStart decides how the app starts, where no Procfile or setting does.
 func (a *pythonApp) planStart(plan *Plan) error {

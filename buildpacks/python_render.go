@@ -19,6 +19,9 @@ func (a *pythonApp) render(images Images) string {
 		file.line("COPY --from=dependencies /venv /venv")
 	}
 	file.line("COPY %s ./", files)
+	if a.has("python-fasthtml") { // which writes its key beside the app
+		file.line("RUN ln -s /tmp/.sesskey .sesskey")
+	}
 	environment := []string{"PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1"}
 	if a.has("gradio") {
 		environment = append(environment, "GRADIO_SERVER_NAME=0.0.0.0")

@@ -34,6 +34,7 @@ type cargoTOML struct {
 // rustApp is a Cargo package or workspace with the programs that it builds.
 type rustApp struct {
 	bins    []rustBin
+	root    string // the name of the root package, if there is one
 	lock    bool
 	rocket  bool
 	command string // in place of cargo build
@@ -49,7 +50,7 @@ func detectRust(src source) (*Plan, error) {
 	if err != nil || !found {
 		return nil, err
 	}
-	app := &rustApp{lock: src.has("Cargo.lock"), command: src.options.BuildCommand}
+	app := &rustApp{root: manifest.Package.Name, lock: src.has("Cargo.lock"), command: src.options.BuildCommand}
 	plan := &Plan{
 		Language: "Rust", Reasons: []string{"Cargo.toml"}, Port: defaultPort, Render: app.render, Processes: models.Processes{},
 	}
@@ -224,8 +225,12 @@ func (a *rustApp) build() string {
 	if a.lock {
 		command += " --locked"
 	}
+	inRoot := !slices.ContainsFunc(a.bins, func(bin rustBin) bool { return bin.pkg != a.root })
 	for _, bin := range a.bins {
-		command += " -p " + bin.pkg + " --bin " + bin.name
+		if !inRoot { // the root package is meant anyway, and may be called as a crate that it uses is
+			command += " -p " + bin.pkg
+		}
+		command += " --bin " + bin.name
 	}
 	return command
 }

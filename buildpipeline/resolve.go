@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -112,7 +113,7 @@ func constraint(text string) func(models.Runtime) bool {
 	if err != nil {
 		return func(row models.Runtime) bool { return row.Version == text }
 	}
-	exact, exactErr := semver.NewVersion(text)
+	exact, exactErr := semver.NewVersion(oneMinor.ReplaceAllString(text, "$1"))
 	return func(row models.Runtime) bool {
 		line := version(row.Version)
 		if exactErr == nil {
@@ -122,6 +123,10 @@ func constraint(text string) func(models.Runtime) bool {
 		return wanted.Check(line) || (err == nil && wanted.Check(newest))
 	}
 }
+
+// oneMinor matches ranges of patch releases, such as 20.17.x and ~20.17.0, which
+// people write for the release that they have. A row has the newest of its line.
+var oneMinor = regexp.MustCompile(`^~?\s*v?(\d+\.\d+)(?:\.(?:x|\*|\d+))?$`)
 
 // sameLine reports whether exact belongs to the release line that row names by
 // one number ("22") or two ("3.11").

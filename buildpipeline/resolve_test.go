@@ -42,7 +42,10 @@ func TestChoose(t *testing.T) {
 		{"node", "=20.11.1", []string{"20"}},
 		{"node", "18.x", []string{"18"}},
 		{"node", "^20.10.0", []string{"20"}},
-		{"node", "~18.19", nil}, // a row is the newest of its line
+		{"node", "~18.19", []string{"18"}}, // a row is the newest of its line
+		{"node", "20.17.x", []string{"20"}},
+		{"node", "~20.17.0", []string{"20"}},
+		{"node", ">=20.17 <20.18", nil},
 		{"node", ">=20", []string{"22", "24", "20"}},
 		{"node", ">=18 <21", []string{"20", "18"}},
 		{"node", "18 || 20", []string{"20", "18"}},
