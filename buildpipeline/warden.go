@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -31,10 +32,12 @@ const (
 	lookEvery = 20 * time.Millisecond
 	// buildPids bounds the processes of a step.
 	buildPids = 4096
-	// buildShares and buildWeight are what a step gets of CPUs that others want
+	// buildShares and buildWeight are what builds get of CPUs that others want
 	// too, in cgroup v1 and v2: an eighth of what a container has.
 	buildShares = "128"
 	buildWeight = "12"
+	sharesFile  = "cpu.shares"
+	weightFile  = "cpu.weight"
 	// diskEvery is how often the free disk space is looked at.
 	diskEvery = time.Second
 )
@@ -95,6 +98,10 @@ func (w *warden) look() {
 	}
 }
 
+// stepGroup matches the groups of BuildKit's steps: below one of its own, or
+// where systemd manages groups, a scope as containers have, whose ids are longer.
+var stepGroup = regexp.MustCompile(`/buildkit/|/docker-[0-9a-z]{25}\.scope$`)
+
 // buildkitGroup is the control group of a process that BuildKit runs, or "".
 func (w *warden) buildkitGroup(pid string) string {
 	text, err := os.ReadFile(filepath.Join(w.proc, pid, "cgroup"))
@@ -103,7 +110,7 @@ func (w *warden) buildkitGroup(pid string) string {
 	}
 	for line := range strings.Lines(string(text)) {
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(parts) == 3 && (parts[1] == "memory" || parts[1] == "") && strings.Contains(parts[2], "buildkit") {
+		if len(parts) == 3 && (parts[1] == "memory" || parts[1] == "") && stepGroup.MatchString(parts[2]) {
 			return parts[2]
 		}
 	}
@@ -131,14 +138,16 @@ func (w *warden) mine(pid string) bool {
 func (w *warden) hold(pid, group string) {
 	settings := map[string]string{
 		"memory/memory.limit_in_bytes": bytesText(w.limits.MemoryBytes), "memory/memory.memsw.limit_in_bytes": bytesText(w.limits.MemoryBytes),
-		"cpu/cpu.cfs_quota_us": quota(w.limits.CPUMillis, "-1"), "cpu/cpu.shares": buildShares, "pids/pids.max": strconv.Itoa(buildPids),
+		"cpu/cpu.cfs_quota_us": quota(w.limits.CPUMillis, "-1"), "cpu/" + sharesFile: buildShares, "pids/pids.max": strconv.Itoa(buildPids),
 	}
-	base := w.groups
+	shared := filepath.Join(w.groups, "cpu", filepath.Dir(group), sharesFile)
+	base, weight := w.groups, buildShares
 	if _, err := os.Stat(filepath.Join(w.groups, "cgroup.controllers")); err == nil { // version 2
-		base = filepath.Join(w.groups, group)
+		base, weight = filepath.Join(w.groups, group), buildWeight
+		shared = filepath.Join(filepath.Dir(base), weightFile)
 		settings = map[string]string{
 			"memory.max": bytesText(w.limits.MemoryBytes), "memory.swap.max": "0", "memory.oom.group": "1",
-			"cpu.max": quota(w.limits.CPUMillis, "max"), "cpu.weight": buildWeight, "pids.max": strconv.Itoa(buildPids),
+			"cpu.max": quota(w.limits.CPUMillis, "max"), weightFile: buildWeight, "pids.max": strconv.Itoa(buildPids),
 		}
 		group = ""
 	}
@@ -149,6 +158,11 @@ func (w *warden) hold(pid, group string) {
 		if value != "" {
 			_ = os.WriteFile(path, []byte(value), 0o644) // the step may have ended already
 		}
+	}
+	// A step's weight counts among steps alone where they have a group of their
+	// own: it is that group which stands beside the containers.
+	if filepath.Base(filepath.Dir(shared)) == "buildkit" {
+		_ = os.WriteFile(shared, []byte(weight), 0o644)
 	}
 }
 

@@ -36,6 +36,9 @@ func newTestWarden(t *testing.T, cgroup string) *warden {
 	return w
 }
 
+// systemdScope is where systemd puts process 7.
+const systemdScope = "system.slice/docker-seven01234567890123456789.scope"
+
 func TestWardenHoldsItsOwnSteps(t *testing.T) {
 	for name, test := range map[string]struct {
 		cgroup string
@@ -48,15 +51,21 @@ func TestWardenHoldsItsOwnSteps(t *testing.T) {
 			map[string]string{"memory/docker/buildkit/seven/x": "", "cpu/docker/buildkit/seven/x": "", "pids/docker/buildkit/seven/x": "", "memory/docker/buildkit/eight/x": ""},
 			map[string]string{
 				"memory/docker/buildkit/seven/memory.limit_in_bytes": "1048576", "cpu/docker/buildkit/seven/cpu.cfs_quota_us": "150000",
-				"cpu/docker/buildkit/seven/cpu.shares": "128", "pids/docker/buildkit/seven/pids.max": "4096",
+				"cpu/docker/buildkit/seven/cpu.shares": "128", "cpu/docker/buildkit/cpu.shares": "128", "pids/docker/buildkit/seven/pids.max": "4096",
 			},
 			"memory/docker/buildkit/seven/memory.oom_control",
+		},
+		"version 2 with systemd": {
+			"0::/system.slice/docker-ID01234567890123456789.scope\n",
+			map[string]string{"cgroup.controllers": "cpu memory", systemdScope + "/x": ""},
+			map[string]string{systemdScope + "/memory.max": "1048576", systemdScope + "/cpu.weight": "12"},
+			systemdScope + "/memory.events",
 		},
 		"version 2": {
 			"0::/docker/buildkit/ID\n", map[string]string{"cgroup.controllers": "cpu memory", "docker/buildkit/seven/x": "", "docker/buildkit/eight/x": ""},
 			map[string]string{
 				"docker/buildkit/seven/memory.max": "1048576", "docker/buildkit/seven/memory.swap.max": "0",
-				"docker/buildkit/seven/cpu.max": "150000", "docker/buildkit/seven/pids.max": "4096",
+				"docker/buildkit/seven/cpu.max": "150000", "docker/buildkit/cpu.weight": "12", "docker/buildkit/seven/pids.max": "4096",
 			},
 			"docker/buildkit/seven/memory.events",
 		},
@@ -70,6 +79,7 @@ func TestWardenHoldsItsOwnSteps(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, want, string(text), file)
 			}
+			require.NoFileExists(t, filepath.Join(w.groups, "system.slice/cpu.weight"))
 			for _, foreign := range []string{"memory/docker/buildkit/eight/memory.limit_in_bytes", "docker/buildkit/eight/memory.max"} {
 				require.NoFileExists(t, filepath.Join(w.groups, foreign))
 			}
