@@ -162,6 +162,9 @@ func (b *Builder) Build(ctx context.Context, job Job) (Result, error) {
 	if err := b.Check(ctx); err != nil {
 		return Result{}, err
 	}
+	if err := b.makeRoom(ctx, job.Log); err != nil {
+		return Result{}, err
+	}
 	result, err := b.detect(ctx, job)
 	if err != nil {
 		return Result{}, err

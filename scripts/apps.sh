@@ -13,4 +13,7 @@ export SKY_TEST_CA SKY_TEST_DOCKER=required
 bin/sky stack ${SKY_TEST_CA:+--extra-ca "$SKY_TEST_CA"} python:3.11
 # Without the race detector: BuildKit races with itself where two stages begin
 # from images.
+if [ "${SKY_TEST_APPS:-}" = all ]; then
+  go test -count=1 -timeout 20m -run 'TestTranscripts/disk$' ./cmd/sky
+fi
 go test -count=1 -timeout 60m "$@" ./buildpipeline

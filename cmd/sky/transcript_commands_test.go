@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -105,8 +106,9 @@ func cmdDown(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// engine start|stop: a Docker engine of the transcript's own; its address is in
-// DOCKER_HOST_OWN, for up --docker-host. Stopped, it can be started again.
+// engine start [MEGABYTES]|stop: a Docker engine of the transcript's own, on a
+// disk of that size; its address is in DOCKER_HOST_OWN, for up --docker-host.
+// Stopped, it can be started again.
 func cmdEngine(ts *testscript.TestScript, neg bool, args []string) {
 	s := sceneOf(ts)
 	switch {
@@ -115,7 +117,13 @@ func cmdEngine(ts *testscript.TestScript, neg bool, args []string) {
 	case s.engine != nil:
 		ts.Check(s.engine.Start())
 	default:
-		s.engine = s.newEngine()
+		megabytes := 0
+		if len(args) > 1 {
+			var err error
+			megabytes, err = strconv.Atoi(args[1])
+			ts.Check(err)
+		}
+		s.engine = s.newEngine(megabytes)
 		ts.Setenv("DOCKER_HOST_OWN", s.engine.Host)
 	}
 }
@@ -237,6 +245,23 @@ func cmdEdit(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s does not hold %q", args[0], args[1])
 	}
 	ts.Check(os.WriteFile(file, []byte(strings.ReplaceAll(text, args[1], args[2])), 0o644))
+}
+
+// pushes COUNT FILE MEGABYTES: as many commits, each with new random content of
+// that size in FILE, each pushed; every one must go live.
+func cmdPushes(ts *testscript.TestScript, neg bool, args []string) {
+	count, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	megabytes, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	for number := range count {
+		content := make([]byte, megabytes<<20)
+		_, _ = rand.Read(content)
+		ts.Check(os.WriteFile(ts.MkAbs(args[1]), content, 0o644))
+		ts.Check(ts.Exec("git", "add", "."))
+		ts.Check(ts.Exec("git", "commit", "-qm", "Content "+strconv.Itoa(number+1)))
+		ts.Check(ts.Exec("git", "push", "-q", "sky", "main"))
+	}
 }
 
 // containers COUNT: that many containers of this Sky run or wait, eventually.

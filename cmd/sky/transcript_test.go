@@ -33,17 +33,24 @@ func TestTranscripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			s := &scene{env: env, dir: env.WorkDir}
 			env.Values[sceneKey{}] = s
-			s.newEngine = func() *testenv.Engine { return testenv.NewEngine(t, "sky-stack/python-run:3.11") }
+			s.newEngine = func(megabytes int) *testenv.Engine {
+				return testenv.NewSmallEngine(t, megabytes, "sky-stack/python-run:3.11")
+			}
 			env.Defer(func() { s.end(t, docker) })
 			return s.setup(t)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"up": cmdUp, "down": cmdDown, "web": cmdWeb, "eventually": cmdEventually,
-			"load": cmdLoad, "edit": cmdEdit, "containers": cmdContainers,
+			"load": cmdLoad, "edit": cmdEdit, "pushes": cmdPushes, "containers": cmdContainers,
 			"engine": cmdEngine, "push-start": cmdPushStart, "push-kill": cmdPushKill, "push-wait": cmdPushWait,
 			"forget": cmdForget, "example": cmdExample,
 		},
-		Condition: func(cond string) (bool, error) { return false, fmt.Errorf("no condition %q", cond) },
+		Condition: func(cond string) (bool, error) {
+			if cond == "long" { // what takes minutes: make apps
+				return os.Getenv("SKY_TEST_APPS") == "all", nil
+			}
+			return false, fmt.Errorf("no condition %q", cond)
+		},
 	})
 }
 
@@ -59,7 +66,7 @@ type scene struct {
 	// database is the URL of its PostgreSQL; empty is SQLite.
 	database string
 
-	newEngine func() *testenv.Engine
+	newEngine func(megabytes int) *testenv.Engine
 	engine    *testenv.Engine
 
 	server *exec.Cmd

@@ -23,11 +23,19 @@ type Engine struct {
 	dir     string
 	bridge  string
 	command *exec.Cmd
+	mounted string // its small disk, if it has one
 }
 
 // NewEngine starts one with the given images, copied from the machine's engine.
 // It needs root; without it the test is skipped. The caller ends it with Remove.
 func NewEngine(t testing.TB, images ...string) *Engine {
+	t.Helper()
+	return NewSmallEngine(t, 0, images...)
+}
+
+// NewSmallEngine is NewEngine with a disk of so many megabytes, in memory; 0 is
+// the machine's own disk.
+func NewSmallEngine(t testing.TB, megabytes int, images ...string) *Engine {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("a Docker engine of the test's own needs root")
@@ -37,6 +45,11 @@ func NewEngine(t testing.TB, images ...string) *Engine {
 		t.Fatal(err)
 	}
 	e := &Engine{Host: "unix://" + filepath.Join(dir, "docker.sock"), dir: dir, bridge: fmt.Sprintf("skyt%d", os.Getpid()%1e6)}
+	if megabytes > 0 {
+		if err := e.mount(megabytes); err != nil {
+			t.Fatal(err)
+		}
+	}
 	// A bridge of its own: with "--bridge none" the engine would delete docker0.
 	if output, err := exec.Command("ip", "link", "add", e.bridge, "type", "bridge").CombinedOutput(); err != nil {
 		t.Fatalf("add bridge: %v: %s", err, output)
@@ -53,6 +66,18 @@ func NewEngine(t testing.TB, images ...string) *Engine {
 		t.Fatal(err)
 	}
 	return e
+}
+
+func (e *Engine) mount(megabytes int) error {
+	data := filepath.Join(e.dir, "data")
+	if err := os.Mkdir(data, 0o711); err != nil {
+		return err
+	}
+	if output, err := exec.Command("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%dm", megabytes), "tmpfs", data).CombinedOutput(); err != nil {
+		return fmt.Errorf("mount a small disk: %w: %s", err, output)
+	}
+	e.mounted = data
+	return nil
 }
 
 // Start runs the engine and returns when it answers.
@@ -109,6 +134,9 @@ func (e *Engine) Remove() {
 		e.Stop()
 	}
 	_ = exec.Command("ip", "link", "del", e.bridge).Run()
+	if e.mounted != "" {
+		_ = exec.Command("umount", "-l", e.mounted).Run()
+	}
 	_ = os.RemoveAll(e.dir)
 }
 
