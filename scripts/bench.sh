@@ -8,12 +8,13 @@ cd "$(dirname "$0")/.."
 need_command git git
 need_command ssh openssh-client
 ca=$(extra_ca)
-bin/sky stack ${ca:+--extra-ca "$ca"} node:22 go:1.26
+bin/sky stack ${ca:+--extra-ca "$ca"} node:22 go:1.26 python:3.11
 export SKY_EXTRA_CA=$ca
 need_packages postgresql
 say "receive"; go run ./bench/receive
 say "billing"; go run ./bench/billing
-for name in live rollout rest api; do
+say "build"; go run ./bench/build
+for name in live rollout neighbour rest api; do
   say "$name"
   go run "./bench/$name" -sky bin/sky
 done

@@ -76,7 +76,7 @@ func (c *contest) prepare(ctx context.Context) error {
 		return err
 	}
 	c.text = c.greeting
-	command, err := findDocker(ctx)
+	command, err := lab.FindDocker(ctx)
 	if err != nil {
 		return err
 	}

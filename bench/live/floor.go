@@ -17,7 +17,7 @@ import (
 
 // floor is what nobody can beat who builds with Docker and runs with Docker.
 type floor struct {
-	docker  docker
+	docker  lab.Docker
 	dir     string
 	tag     string
 	command []string
@@ -42,7 +42,7 @@ func (f *floor) limits() []string {
 }
 
 func (f *floor) prepare(ctx context.Context, dockerfile, example string) error {
-	if _, err := f.docker.run(ctx, "network", "create", f.tag); err != nil {
+	if _, err := f.docker.Run(ctx, "network", "create", f.tag); err != nil {
 		return err
 	}
 	if err := os.CopyFS(f.dir, os.DirFS(example)); err != nil {
@@ -67,7 +67,7 @@ func (f *floor) measure(ctx context.Context, file, text string) (floorPhases, er
 	if ca := os.Getenv("SKY_EXTRA_CA"); ca != "" {
 		build = append(build, "--secret", "id=sky-ca,src="+ca)
 	}
-	if _, err := f.docker.run(ctx, append(build, f.dir)...); err != nil {
+	if _, err := f.docker.Run(ctx, append(build, f.dir)...); err != nil {
 		return floorPhases{}, err
 	}
 	measured := floorPhases{build: time.Since(started)}
@@ -84,7 +84,7 @@ func (f *floor) measure(ctx context.Context, file, text string) (floorPhases, er
 func (f *floor) start(ctx context.Context, image string, options []string) (time.Duration, error) {
 	started := time.Now()
 	arguments := slices.Concat([]string{"run", "-d", "-e", "PORT=" + floorPort}, options, []string{image}, f.command)
-	container, err := f.docker.run(ctx, arguments...)
+	container, err := f.docker.Run(ctx, arguments...)
 	if err != nil {
 		return 0, err
 	}
@@ -100,7 +100,7 @@ func (f *floor) stop(ctx context.Context) error {
 	if len(f.running) == 0 {
 		return nil
 	}
-	_, err := f.docker.run(ctx, append([]string{"rm", "-f"}, f.running...)...)
+	_, err := f.docker.Run(ctx, append([]string{"rm", "-f"}, f.running...)...)
 	f.running = nil
 	return err
 }
@@ -109,10 +109,10 @@ func (f *floor) stop(ctx context.Context) error {
 func (f *floor) clean(ctx context.Context) error {
 	errs := []error{f.stop(ctx)}
 	for number := range f.built {
-		_, err := f.docker.run(ctx, "rmi", "-f", fmt.Sprintf("%s:%d", f.tag, number+1))
+		_, err := f.docker.Run(ctx, "rmi", "-f", fmt.Sprintf("%s:%d", f.tag, number+1))
 		errs = append(errs, err)
 	}
-	_, err := f.docker.run(ctx, "network", "rm", f.tag)
+	_, err := f.docker.Run(ctx, "network", "rm", f.tag)
 	return errors.Join(append(errs, err)...)
 }
 

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"bytes"
@@ -12,15 +12,15 @@ import (
 	"strings"
 )
 
-// docker is a docker command that builds with BuildKit.
-type docker string
+// Docker is a docker command that builds with BuildKit.
+type Docker string
 
-// findDocker returns the first on the PATH that does: from version 23 on it
+// FindDocker returns the first on the PATH that does: from version 23 on it
 // needs the buildx plugin, which is not everywhere.
-func findDocker(ctx context.Context) (docker, error) {
+func FindDocker(ctx context.Context) (Docker, error) {
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
-		command := docker(filepath.Join(dir, "docker"))
-		text, err := command.run(ctx, "version", "--format", "{{.Client.Version}}")
+		command := Docker(filepath.Join(dir, "docker"))
+		text, err := command.Run(ctx, "version", "--format", "{{.Client.Version}}")
 		if err != nil {
 			continue
 		}
@@ -28,14 +28,15 @@ func findDocker(ctx context.Context) (docker, error) {
 		if number, err := strconv.Atoi(major); err == nil && number < 23 {
 			return command, nil
 		}
-		if _, err := command.run(ctx, "buildx", "version"); err == nil {
+		if _, err := command.Run(ctx, "buildx", "version"); err == nil {
 			return command, nil
 		}
 	}
 	return "", errors.New("no docker command on the PATH builds with BuildKit: install docker-buildx")
 }
 
-func (d docker) run(ctx context.Context, arguments ...string) (string, error) {
+// Run returns what the command prints, and what it complains of as an error.
+func (d Docker) Run(ctx context.Context, arguments ...string) (string, error) {
 	command := exec.CommandContext(ctx, string(d), arguments...)
 	command.Env = append(os.Environ(), "DOCKER_BUILDKIT=1")
 	var failure bytes.Buffer
