@@ -94,7 +94,7 @@ func (w *warden) look() {
 		if group == "" || w.held[group] || !w.mine(pid) {
 			continue
 		}
-		w.hold(pid, group)
+		w.hold(group)
 	}
 }
 
@@ -134,36 +134,54 @@ func (w *warden) mine(pid string) bool {
 	return err == nil && string(text) == w.id
 }
 
-// hold writes the limits into the process' control groups, in either version.
-func (w *warden) hold(pid, group string) {
-	settings := map[string]string{
-		"memory/memory.limit_in_bytes": bytesText(w.limits.MemoryBytes), "memory/memory.memsw.limit_in_bytes": bytesText(w.limits.MemoryBytes),
-		"cpu/cpu.cfs_quota_us": quota(w.limits.CPUMillis, "-1"), "cpu/" + sharesFile: buildShares, "pids/pids.max": strconv.Itoa(buildPids),
+// hold writes the limits into the control groups of a step, in either version. A
+// step that has ended meanwhile has none any more.
+func (w *warden) hold(group string) {
+	w.held[group] = true
+	settings := w.version1(group)
+	if _, err := os.Stat(filepath.Join(w.groups, "cgroup.controllers")); err == nil {
+		settings = w.version2(group)
 	}
-	shared := filepath.Join(w.groups, "cpu", filepath.Dir(group), sharesFile)
-	base, weight := w.groups, buildShares
-	if _, err := os.Stat(filepath.Join(w.groups, "cgroup.controllers")); err == nil { // version 2
-		base, weight = filepath.Join(w.groups, group), buildWeight
-		shared = filepath.Join(filepath.Dir(base), weightFile)
-		settings = map[string]string{
-			"memory.max": bytesText(w.limits.MemoryBytes), "memory.swap.max": "0", "memory.oom.group": "1",
-			"cpu.max": quota(w.limits.CPUMillis, "max"), weightFile: buildWeight, "pids.max": strconv.Itoa(buildPids),
-		}
-		group = ""
-	}
-	w.held[w.buildkitGroup(pid)] = true
-	for setting, value := range settings {
-		controller, name := filepath.Split(setting)
-		path := filepath.Join(base, controller, group, name)
-		if value != "" {
-			_ = os.WriteFile(path, []byte(value), 0o644) // the step may have ended already
+	for _, to := range settings {
+		if to.value != "" {
+			_ = os.WriteFile(filepath.Join(w.groups, to.path), []byte(to.value), 0o644)
 		}
 	}
-	// A step's weight counts among steps alone where they have a group of their
-	// own: it is that group which stands beside the containers.
-	if filepath.Base(filepath.Dir(shared)) == "buildkit" {
-		_ = os.WriteFile(shared, []byte(weight), 0o644)
+}
+
+// setting is what to write into a file of a control group.
+type setting struct{ path, value string }
+
+// version1 bounds memory before memory and swap, which may not be less.
+func (w *warden) version1(group string) []setting {
+	return append([]setting{
+		{filepath.Join("memory", group, "memory.limit_in_bytes"), bytesText(w.limits.MemoryBytes)},
+		{filepath.Join("memory", group, "memory.memsw.limit_in_bytes"), bytesText(w.limits.MemoryBytes)},
+		{filepath.Join("cpu", group, "cpu.cfs_quota_us"), quota(w.limits.CPUMillis, "-1")},
+		{filepath.Join("cpu", group, sharesFile), buildShares},
+		{filepath.Join("pids", group, "pids.max"), strconv.Itoa(buildPids)},
+	}, besideContainers(filepath.Join("cpu", filepath.Dir(group)), sharesFile, buildShares)...)
+}
+
+func (w *warden) version2(group string) []setting {
+	return append([]setting{
+		{filepath.Join(group, "memory.max"), bytesText(w.limits.MemoryBytes)},
+		{filepath.Join(group, "memory.swap.max"), "0"},
+		{filepath.Join(group, "memory.oom.group"), "1"},
+		{filepath.Join(group, "cpu.max"), quota(w.limits.CPUMillis, "max")},
+		{filepath.Join(group, weightFile), buildWeight},
+		{filepath.Join(group, "pids.max"), strconv.Itoa(buildPids)},
+	}, besideContainers(filepath.Dir(group), weightFile, buildWeight)...)
+}
+
+// besideContainers weighs the group of all of BuildKit's steps: where they have
+// one, a step's weight counts among steps alone, and it is that group which
+// stands beside the containers.
+func besideContainers(parent, file, weight string) []setting {
+	if filepath.Base(parent) != "buildkit" {
+		return nil
 	}
+	return []setting{{filepath.Join(parent, file), weight}}
 }
 
 func bytesText(bytes int64) string {
