@@ -18,6 +18,10 @@ const (
 	idempotencyHeader = "Idempotency-Key"
 	replayedHeader    = "Idempotency-Replayed"
 	bodyPatience      = 5 * time.Second
+	// readAlready keeps huma from setting a deadline for the body: plainText has read
+	// it within bodyPatience. One that is set after that stays, and ends the context
+	// of every operation that takes longer than it.
+	readAlready = -1
 )
 
 // keptHeaders are the answer's headers that a repetition gets too.

@@ -21,7 +21,7 @@ func (s *server) nodes(routes huma.API) {
 	huma.Register(routes, operation(http.MethodPost, one+"/drain", "drain-node", "Move what a node runs to others", models.PlatformManage), s.drainNode)
 	huma.Register(routes, huma.Operation{
 		Method: http.MethodPost, Path: internalPrefix + "/nodes/register", OperationID: "register-node",
-		Summary: "Exchange a join token for a credential", Tags: []string{"agents"}, MaxBodyBytes: 1 << 10,
+		Summary: "Exchange a join token for a credential", Tags: []string{"agents"}, MaxBodyBytes: 1 << 10, BodyReadTimeout: readAlready,
 	}, s.join)
 	huma.Register(routes, huma.Operation{
 		Method: http.MethodPost, Path: internalPrefix + "/nodes/renew", OperationID: "renew-node",

@@ -120,7 +120,7 @@ func (s *server) recover(c *gin.Context) {
 func operation(method, path, id, summary string, action models.Action) huma.Operation {
 	return huma.Operation{
 		Method: method, Path: path, OperationID: id, Summary: summary, Tags: []string{tag(path)},
-		Security: []map[string][]string{{tokenScheme: {}}, {sessionScheme: {}}}, MaxBodyBytes: maxBody,
+		Security: []map[string][]string{{tokenScheme: {}}, {sessionScheme: {}}}, MaxBodyBytes: maxBody, BodyReadTimeout: readAlready,
 		Extensions: map[string]any{actionExtension: string(action), scopeExtension: string(action.Scope())},
 	}
 }

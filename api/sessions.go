@@ -23,7 +23,7 @@ func (s *server) sessions(routes huma.API) {
 func open(path, id, summary string) huma.Operation {
 	return huma.Operation{
 		Method: http.MethodPost, Path: path, OperationID: id, Summary: summary, Tags: []string{tag(path)},
-		MaxBodyBytes: 16 << 10, DefaultStatus: http.StatusCreated,
+		MaxBodyBytes: 16 << 10, BodyReadTimeout: readAlready, DefaultStatus: http.StatusCreated,
 	}
 }
 
