@@ -25,7 +25,8 @@ import (
 
 // TestApps builds the apps of testdata/apps with their real package managers,
 // runs each as a node would, and asks it what its file says. Those marked
-// "heavy" are left out unless SKY_TEST_APPS is "all".
+// "heavy" are left out unless SKY_TEST_APPS is "all"; where it is "ci", only those
+// marked "ci" are built: one of each language, so that a fresh machine is done soon.
 func TestApps(t *testing.T) {
 	if raceDetector {
 		t.Skip("BuildKit races with itself; scripts/test.sh runs this without the detector")
@@ -40,8 +41,9 @@ func TestApps(t *testing.T) {
 			archive, err := txtar.ParseFile(name)
 			require.NoError(t, err)
 			app := readApp(t, archive)
-			if app.heavy && os.Getenv("SKY_TEST_APPS") != "all" {
-				t.Skip("heavy: `make apps` runs it")
+			which := os.Getenv("SKY_TEST_APPS")
+			if (app.heavy && which != "all") || (!app.ci && which == "ci") {
+				t.Skip("`make apps` runs it")
 			}
 			turns <- struct{}{}
 			defer func() { <-turns }()
@@ -56,6 +58,7 @@ type sampleApp struct {
 	files   fs.FS
 	options Options
 	heavy   bool
+	ci      bool
 	// gems are Debian packages whose gems the app has in vendor/cache.
 	gems   string
 	detect []string
@@ -79,6 +82,8 @@ func readApp(t *testing.T, archive *txtar.Archive) sampleApp {
 		switch {
 		case word == "heavy":
 			app.heavy = true
+		case word == "ci":
+			app.ci = true
 		case word == "detect":
 			app.detect = append(app.detect, value)
 		case word == "build":

@@ -28,4 +28,4 @@ CGO_ENABLED=1 go test -race -count=1 -timeout 20m ./api ./platform
 CGO_ENABLED=1 go test -race -count=1 -timeout 20m -run 'TestTranscripts/(first-push|first-day|operate|crash)' ./cmd/sky
 unset SKY_TEST_DATABASE
 say "real apps"
-scripts/apps.sh
+SKY_TEST_APPS=ci scripts/apps.sh
