@@ -40,11 +40,11 @@ var symptoms = []symptom{
 	},
 	{
 		regexp.MustCompile(`Failed to replace env in config: \$\{(\w+)\}`),
-		".npmrc needs the variable $1, which is not set", ".npmrc", "sky config set $1=VALUE, then push again",
+		".npmrc needs the variable $1, which is not set", ".npmrc", "sky env set --build $1=VALUE, then push again",
 	},
 	{
 		regexp.MustCompile(`code E401|YN0041|ERR_PNPM_FETCH_401`),
-		"a package registry refused the credentials", ".npmrc", "set the token that .npmrc names with `sky config set NAME=VALUE`, and check that it is valid",
+		"a package registry refused the credentials", ".npmrc", "set the token that .npmrc names with `sky env set --build NAME=VALUE`, and check that it is valid",
 	},
 	{
 		regexp.MustCompile(`The lockfile at .?uv.lock.? needs to be updated`),
@@ -68,11 +68,11 @@ var symptoms = []symptom{
 	},
 	{
 		regexp.MustCompile(`STATIC_ROOT setting to a filesystem path`),
-		"collectstatic needs STATIC_ROOT", "settings", "set STATIC_ROOT in the settings, such as BASE_DIR / \"staticfiles\", or `sky config set DISABLE_COLLECTSTATIC=1`",
+		"collectstatic needs STATIC_ROOT", "settings", "set STATIC_ROOT in the settings, such as BASE_DIR / \"staticfiles\", or `sky env set DISABLE_COLLECTSTATIC=1`",
 	}, {
 		regexp.MustCompile(`^sky: collectstatic failed`),
 		"`python manage.py collectstatic` failed", "DISABLE_COLLECTSTATIC",
-		"the lines above say why: settings must load without the variables that only what runs has; or `sky config set DISABLE_COLLECTSTATIC=1`",
+		"the lines above say why: settings must load without the variables that only what runs has; or `sky env set DISABLE_COLLECTSTATIC=1`",
 	},
 }
 
