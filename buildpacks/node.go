@@ -81,11 +81,7 @@ func detectNode(src source) (*Plan, error) {
 // plan decides what serves the app: a process of its own, or a web server that
 // shows what the build made.
 func (a *nodeApp) plan(plan *Plan) error {
-	procfile, err := readProcfile(a.src)
-	if err != nil {
-		return err
-	}
-	decided := procfile[models.WebProcess] != nil || a.src.options.StartCommand != ""
+	decided := a.src.webDecided()
 	command, reason := a.start()
 	switch {
 	case command != nil:
@@ -96,7 +92,7 @@ func (a *nodeApp) plan(plan *Plan) error {
 	case decided:
 	case a.framework.site != "":
 		return a.serveSite(plan)
-	case len(a.members) > 0 && a.dir == "." && len(procfile) == 0:
+	case len(a.members) > 0 && a.dir == "." && len(a.src.procfile) == 0:
 		return a.checkMembers()
 	}
 	return nil

@@ -104,11 +104,7 @@ var herokuServer = regexp.MustCompile(`\bheroku-(?:php|hhvm)-(?:apache2|nginx)\b
 // servers are no part of an app: Sky's takes their place.
 func (a *phpApp) findWebRoot(src source, plan *Plan) error {
 	a.dir = path.Dir(src.first("public/index.php", "public/.htaccess", "web/index.php", "composer.json", "index.php"))
-	procfile, err := readProcfile(src)
-	if err != nil {
-		return err
-	}
-	if match := herokuServer.FindStringSubmatch(strings.Join(procfile[models.WebProcess], " ")); match != nil {
+	if match := herokuServer.FindStringSubmatch(strings.Join(src.procfile[models.WebProcess], " ")); match != nil {
 		a.dir = lastDirectory(match[1])
 		plan.Reasons = append(plan.Reasons, "web: Sky's Apache in place of Heroku's server in the Procfile")
 		plan.finish = func(plan *Plan) { plan.Processes[models.WebProcess] = phpCommand() }

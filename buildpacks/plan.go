@@ -128,8 +128,7 @@ func Detect(files fs.FS, options Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	procfile, err := readProcfile(src)
-	if err != nil {
+	if src.procfile, err = readProcfile(src); err != nil {
 		return nil, err
 	}
 	app, err := readManifest(src)
@@ -147,7 +146,7 @@ func Detect(files fs.FS, options Options) (*Plan, error) {
 		}
 		if plan != nil {
 			plan.Buildpack = pack.name
-			return complete(src, plan, procfile, app)
+			return complete(src, plan, app)
 		}
 	}
 	return nil, unrecognised(src)
@@ -190,7 +189,7 @@ func Names() []string {
 
 // complete lets the Procfile, then the App's start command, overrule the plan's
 // own processes.
-func complete(src source, plan *Plan, procfile models.Processes, app Manifest) (*Plan, error) {
+func complete(src source, plan *Plan, app Manifest) (*Plan, error) {
 	if plan.Processes == nil {
 		plan.Processes = models.Processes{}
 	}
@@ -204,11 +203,11 @@ func complete(src source, plan *Plan, procfile models.Processes, app Manifest) (
 		plan.Processes[models.WebProcess] = argv(command)
 		plan.Reasons = append(plan.Reasons, "web: the app's start command")
 	}
-	maps.Copy(plan.Processes, procfile)
+	maps.Copy(plan.Processes, src.procfile)
 	maps.Copy(plan.Processes, app.scripts)
 	plan.HealthPath = app.healthPath
-	if len(procfile) > 0 {
-		plan.Reasons = append(plan.Reasons, "processes from Procfile: "+strings.Join(sortedKeys(procfile), ", "))
+	if len(src.procfile) > 0 {
+		plan.Reasons = append(plan.Reasons, "processes from Procfile: "+strings.Join(sortedKeys(src.procfile), ", "))
 	}
 	if len(plan.Processes) == len(app.scripts) {
 		return nil, models.Errorf(models.Failed, "%s was recognised, but not how to start it", plan.Language).

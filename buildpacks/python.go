@@ -88,12 +88,8 @@ func scriptAlone(src source) string {
 	if src.first("package.json", "index.html", "Staticfile") != "" {
 		return ""
 	}
-	procfile, err := readProcfile(src)
-	if err != nil { // Detect has read it
-		return ""
-	}
-	for _, process := range sortedKeys(procfile) {
-		if match := pythonCommand.FindStringSubmatch(strings.Join(procfile[process], " ")); match != nil && src.has(match[1]) {
+	for _, process := range sortedKeys(src.procfile) {
+		if match := pythonCommand.FindStringSubmatch(strings.Join(src.procfile[process], " ")); match != nil && src.has(match[1]) {
 			return match[1] + " in Procfile"
 		}
 	}
@@ -105,13 +101,8 @@ var pythonCommand = regexp.MustCompile(`^(?:/bin/sh -c (?:exec )?)?python3?(?: -
 
 // planStart decides how the app starts, where no Procfile or setting does.
 func (a *pythonApp) planStart(plan *Plan) error {
-	procfile, err := readProcfile(a.src)
-	if err != nil {
-		return err
-	}
-	decided := procfile[models.WebProcess] != nil || a.src.options.StartCommand != ""
 	found, err := a.start(plan)
-	if err != nil || decided || found.command == "" {
+	if err != nil || a.src.webDecided() || found.command == "" {
 		return err
 	}
 	plan.Processes[models.WebProcess] = argv(found.command)

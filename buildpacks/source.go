@@ -21,6 +21,8 @@ type source struct {
 	repository fs.FS
 	root       string
 	options    Options
+	// procfile is what the app's Procfile says; Detect reads it.
+	procfile models.Processes
 }
 
 func newSource(repository fs.FS, options Options) (source, error) {
@@ -39,6 +41,12 @@ func newSource(repository fs.FS, options Options) (source, error) {
 		return source{}, models.Errorf(models.Internal, "open %s: %w", root, err)
 	}
 	return src, nil
+}
+
+// webDecided reports whether the app's owner said how web starts, in a Procfile
+// or by the App's start command.
+func (s source) webDecided() bool {
+	return s.procfile[models.WebProcess] != nil || s.options.StartCommand != ""
 }
 
 // maxManifest bounds what is read of one manifest.
