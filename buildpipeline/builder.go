@@ -152,17 +152,21 @@ func (b *Builder) Check(ctx context.Context) error {
 // failed; when ctx ends, the running step is killed. Errors that the user can
 // mend are models.Failed or models.Invalid.
 func (b *Builder) Build(ctx context.Context, job Job) (Result, error) {
-	leave, err := b.queue.enter(ctx, job.Organisation, func(before int) {
+	leaveQueue, err := b.queue.enter(ctx, job.Organisation, func(before int) {
 		job.Log.Say("%s", narrative.Field("Queue", "waiting for a free place to build; at most "+strconv.Itoa(before)+" before this one"))
 	})
 	if err != nil {
 		return Result{}, err
 	}
-	defer leave()
+	defer leaveQueue()
 	if err := b.Check(ctx); err != nil {
 		return Result{}, err
 	}
-	if err := b.makeRoom(ctx, job.Log); err != nil {
+	leave, err := b.floor(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := b.makeRoom(ctx, leave, job.Log); err != nil {
 		return Result{}, err
 	}
 	result, err := b.detect(ctx, job)
@@ -172,11 +176,11 @@ func (b *Builder) Build(ctx context.Context, job Job) (Result, error) {
 	if job.Files, err = fs.Sub(job.Files, result.Plan.Context); err != nil {
 		return Result{}, fmt.Errorf("open %s: %w", result.Plan.Context, err)
 	}
-	return b.compileWithin(ctx, job, result)
+	return b.compileWithin(ctx, job, result, leave)
 }
 
-// compileWithin compiles under the job's limits.
-func (b *Builder) compileWithin(ctx context.Context, job Job, result Result) (Result, error) {
+// compileWithin compiles under the job's limits, and leaves the floor free.
+func (b *Builder) compileWithin(ctx context.Context, job Job, result Result, leave floor) (Result, error) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	if job.Limits.Time > 0 {
@@ -190,8 +194,8 @@ func (b *Builder) compileWithin(ctx context.Context, job Job, result Result) (Re
 	watching, stop := context.WithCancel(ctx)
 	var watchers sync.WaitGroup
 	watchers.Go(func() { warden.watch(watching) })
-	if info, err := b.docker.Info(ctx); err == nil && b.minFree > 0 {
-		watchers.Go(func() { watchDisk(watching, info.DockerRootDir, b.minFree, end) })
+	if leave.least > 0 {
+		watchers.Go(func() { leave.watch(watching, end) })
 	}
 	built, err := b.compile(ctx, job, result, warden.id)
 	stop()

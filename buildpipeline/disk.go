@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/go-units"
 	kitclient "github.com/moby/buildkit/client"
+	"github.com/skypanel/sky/internal/diskspace"
 	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
 )
@@ -55,22 +56,15 @@ func (b *Builder) Sweep(ctx context.Context, budget int64) error {
 // makeRoom gives the build cache up when the engine's disk is close to the floor
 // below which nothing is built: an app that can be deployed slowly is better than
 // one that cannot.
-func (b *Builder) makeRoom(ctx context.Context, log Log) error {
-	if b.minFree <= 0 {
-		return nil
-	}
-	info, err := b.docker.Info(ctx)
-	if err != nil {
-		return fmt.Errorf("ask the engine for its directory: %w", err)
-	}
-	before, _, err := diskOf(info.DockerRootDir)
-	if err != nil || before >= 2*b.minFree { // on another machine, or enough
+func (b *Builder) makeRoom(ctx context.Context, leave floor, log Log) error {
+	before, _, err := diskspace.Of(leave.dir)
+	if err != nil || before >= 2*leave.least { // on another machine, or enough
 		return nil
 	}
 	if err := errors.Join(b.Sweep(ctx, 0), b.pruneCache(ctx, 0)); err != nil {
 		return err
 	}
-	after, _, err := diskOf(info.DockerRootDir)
+	after, _, err := diskspace.Of(leave.dir)
 	if err == nil && after > before {
 		log.Say("%s", narrative.Field("Disk", "almost full: "+units.BytesSize(float64(after-before))+" of build cache were given up"))
 	}
@@ -137,7 +131,7 @@ func (b *Builder) DiskUsage(ctx context.Context) (DiskUsage, error) {
 		}
 	}
 	if info, err := b.docker.Info(ctx); err == nil {
-		usage.FreeBytes, usage.TotalBytes, _ = diskOf(info.DockerRootDir) // elsewhere: not seen
+		usage.FreeBytes, usage.TotalBytes, _ = diskspace.Of(info.DockerRootDir) // elsewhere: not seen
 	}
 	return usage, nil
 }

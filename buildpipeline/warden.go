@@ -3,6 +3,7 @@ package buildpipeline
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/docker/go-units"
 	"github.com/skypanel/sky/buildpacks"
+	"github.com/skypanel/sky/internal/diskspace"
 	"github.com/skypanel/sky/models"
 	"golang.org/x/sys/unix"
 )
@@ -230,14 +232,33 @@ func (w *warden) explain(err error) error {
 var errNoRoom = models.Errorf(models.Unavailable, "the server's disk is almost full, so that the build was stopped").
 	WithRemedy("the operator frees space: sky admin disk; then push again. What runs goes on running")
 
-// watchDisk ends the build with errNoRoom when the file system of dir has less
-// than least bytes free. It works until ctx ends.
-func watchDisk(ctx context.Context, dir string, least int64, end context.CancelCauseFunc) {
+// floor is the free space that builds leave on the engine's disk; the zero floor
+// leaves none.
+type floor struct {
+	dir   string // the engine's own
+	least int64
+}
+
+// floor finds the engine's disk, where some of it is to be left.
+func (b *Builder) floor(ctx context.Context) (floor, error) {
+	if b.minFree <= 0 {
+		return floor{}, nil
+	}
+	info, err := b.docker.Info(ctx)
+	if err != nil {
+		return floor{}, fmt.Errorf("ask the engine for its directory: %w", err)
+	}
+	return floor{info.DockerRootDir, b.minFree}, nil
+}
+
+// watch ends the build with errNoRoom when less than the floor is free. It works
+// until ctx ends.
+func (f floor) watch(ctx context.Context, end context.CancelCauseFunc) {
 	ticker := time.NewTicker(diskEvery)
 	defer ticker.Stop()
 	for {
-		free, _, err := diskOf(dir)
-		if err == nil && free < least {
+		free, _, err := diskspace.Of(f.dir)
+		if err == nil && free < f.least {
 			end(errNoRoom)
 			return
 		}
@@ -247,11 +268,4 @@ func watchDisk(ctx context.Context, dir string, least int64, end context.CancelC
 		case <-ticker.C:
 		}
 	}
-}
-
-// diskOf is the size of the file system that holds dir, and what is free of it.
-func diskOf(dir string) (free, total int64, err error) {
-	var stat unix.Statfs_t
-	err = unix.Statfs(dir, &stat)
-	return int64(stat.Bavail) * stat.Bsize, int64(stat.Blocks) * stat.Bsize, err
 }

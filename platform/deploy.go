@@ -7,11 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/skypanel/sky/internal/diskspace"
 	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/models/store"
 	"github.com/skypanel/sky/rollout"
-	"golang.org/x/sys/unix"
 )
 
 // deploy carries a Build through to a live Release. It runs in the App's lane.
@@ -379,11 +379,10 @@ func (p *Platform) finishBuild(build models.Build, state models.BuildState, err 
 // checkDisk refuses a push when the disk is almost full: an app that serves is
 // worth more than one that is built.
 func (p *Platform) checkDisk() error {
-	var stat unix.Statfs_t
-	if err := unix.Statfs(p.Settings.DataDir, &stat); err != nil {
+	free, _, err := diskspace.Of(p.Settings.DataDir)
+	if err != nil {
 		return fmt.Errorf("check free disk space: %w", err)
 	}
-	free := int64(stat.Bavail) * stat.Bsize
 	if free >= p.Settings.MinFreeBytes {
 		return nil
 	}
