@@ -26,6 +26,9 @@ func argv(line string) []string {
 	return []string{"/bin/sh", "-c", "exec " + line}
 }
 
+// shellQuote writes a text as one word that a shell changes nothing of.
+func shellQuote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+
 var assignment = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
 
 // readProcfile parses the Procfile, if there is one: a line "type: command"

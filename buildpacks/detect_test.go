@@ -30,12 +30,7 @@ func TestRefusals(t *testing.T) {
 		"bad type":           {repo{"index.html": "", "Procfile": "1web: a\n"}, `Procfile line 1: "1web" cannot name a process type`, "type: command"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Detect(test.files.fs(), Options{})
-			refused := models.AsError(err)
-			require.NotNil(t, refused, "%v", err)
-			require.Equal(t, models.Failed, refused.Code)
-			require.Contains(t, refused.Message, test.message)
-			require.Contains(t, refused.Remedy, test.remedy)
+			requireRefusal(t, test.files, Options{}, test.message, test.remedy)
 		})
 	}
 }
@@ -66,9 +61,7 @@ func TestVersions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.files["Procfile"] = "web: start"
-			plan, err := Detect(test.files.fs(), Options{})
-			require.NoError(t, err)
-			require.Equal(t, test.want, *plan.Need)
+			requireNeed(t, test.files, test.want)
 		})
 	}
 }

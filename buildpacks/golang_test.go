@@ -3,7 +3,6 @@ package buildpacks
 import (
 	"testing"
 
-	"github.com/skypanel/sky/models"
 	"github.com/stretchr/testify/require"
 )
 
@@ -91,12 +90,7 @@ func TestGoRefusals(t *testing.T) {
 		"wrong package": {repo{"go.mod": "module x", "main.go": goMain}, map[string]string{"GO_INSTALL_PACKAGE_SPEC": "./cmd/..."}, "GO_INSTALL_PACKAGE_SPEC names cmd/...", "./cmd/web"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Detect(test.files.fs(), Options{Config: test.config})
-			refused := models.AsError(err)
-			require.NotNil(t, refused, "%v", err)
-			require.Equal(t, models.Failed, refused.Code)
-			require.Contains(t, refused.Message, test.message)
-			require.Contains(t, refused.Remedy, test.remedy)
+			requireRefusal(t, test.files, Options{Config: test.config}, test.message, test.remedy)
 		})
 	}
 }

@@ -73,3 +73,23 @@ func golden(t *testing.T, name, got string) {
 	require.NoError(t, err, "run go test ./buildpacks -update")
 	require.Equal(t, string(want), got)
 }
+
+// requireRefusal holds a repository that cannot be built to the words that its
+// owner gets.
+func requireRefusal(t *testing.T, files repo, options Options, message, remedy string) {
+	t.Helper()
+	_, err := Detect(files.fs(), options)
+	refused := models.AsError(err)
+	require.NotNil(t, refused, "%v", err)
+	require.Equal(t, models.Failed, refused.Code)
+	require.Contains(t, refused.Message, message)
+	require.Contains(t, refused.Remedy, remedy)
+}
+
+// requireNeed holds a repository to the Runtime that its plan asks for.
+func requireNeed(t *testing.T, files repo, want Requirement) {
+	t.Helper()
+	plan, err := Detect(files.fs(), Options{})
+	require.NoError(t, err)
+	require.Equal(t, want, *plan.Need)
+}

@@ -217,7 +217,7 @@ func shellWords(command []string) string {
 	for i, word := range command {
 		words[i] = word
 		if word == "" || strings.ContainsAny(word, " \t\n'\"\\$`|&;<>()*?[]{}~#!") {
-			words[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+			words[i] = shellQuote(word)
 		}
 	}
 	return strings.Join(words, " ")
@@ -244,7 +244,7 @@ func (p *Plan) likeHeroku(src source) error {
 // execWords is a command that a shell can exec.
 func execWords(command []string) string {
 	if len(command) == 3 && command[0] == "/bin/sh" && command[1] == "-c" && !strings.HasPrefix(command[2], "exec ") {
-		return "/bin/sh -c '" + strings.ReplaceAll(command[2], "'", `'\''`) + "'"
+		return "/bin/sh -c " + shellQuote(command[2])
 	}
 	return shellWords(command)
 }

@@ -2,8 +2,6 @@ package buildpacks
 
 import (
 	"testing"
-
-	"github.com/stretchr/testify/require"
 )
 
 func TestJavaDockerfiles(t *testing.T) {
@@ -41,9 +39,7 @@ func TestJavaVersions(t *testing.T) {
 		"variable":          {repo{"pom.xml": "", ".java-version": "17.0\n"}, Requirement{"java", "17", ".java-version"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan, err := Detect(test.files.fs(), Options{})
-			require.NoError(t, err)
-			require.Equal(t, test.want, *plan.Need)
+			requireNeed(t, test.files, test.want)
 		})
 	}
 }

@@ -178,12 +178,7 @@ func TestNodeRefusals(t *testing.T) {
 		"versions that contradict": {repo{"package.json": `{"engines": {"node": "18.x"}}`, ".nvmrc": "20", "index.js": ""}, "engines.node asks for 18.x, but .nvmrc for 20", "same version"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Detect(test.files.fs(), Options{})
-			refused := models.AsError(err)
-			require.NotNil(t, refused, "%v", err)
-			require.Equal(t, models.Failed, refused.Code)
-			require.Contains(t, refused.Message, test.message)
-			require.Contains(t, refused.Remedy, test.remedy)
+			requireRefusal(t, test.files, Options{}, test.message, test.remedy)
 		})
 	}
 }
@@ -203,9 +198,7 @@ func TestNodeVersions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.files["index.js"] = ""
-			plan, err := Detect(test.files.fs(), Options{})
-			require.NoError(t, err)
-			require.Equal(t, test.want, *plan.Need)
+			requireNeed(t, test.files, test.want)
 		})
 	}
 }

@@ -3,7 +3,6 @@ package buildpacks
 import (
 	"testing"
 
-	"github.com/skypanel/sky/models"
 	"github.com/stretchr/testify/require"
 )
 
@@ -47,11 +46,7 @@ func TestPHPRefusals(t *testing.T) {
 		"web root":  {repo{"index.php": "", "Procfile": "web: vendor/bin/heroku-php-apache2 pub/"}, "the Procfile serves pub", "heroku-php-apache2 public/"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Detect(test.files.fs(), Options{})
-			refused := models.AsError(err)
-			require.NotNil(t, refused, "%v", err)
-			require.Contains(t, refused.Message, test.message)
-			require.Contains(t, refused.Remedy, test.remedy)
+			requireRefusal(t, test.files, Options{}, test.message, test.remedy)
 		})
 	}
 }

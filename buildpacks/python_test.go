@@ -107,9 +107,7 @@ func TestPythonVersions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.files["main.py"] = ""
-			plan, err := Detect(test.files.fs(), Options{})
-			require.NoError(t, err)
-			require.Equal(t, test.want, *plan.Need)
+			requireNeed(t, test.files, test.want)
 		})
 	}
 }
@@ -160,12 +158,7 @@ func TestPythonRefusals(t *testing.T) {
 		"two versions": {repo{"main.py": "", ".python-version": "3.11", "runtime.txt": "python-3.10.2"}, ".python-version asks for 3.11, but runtime.txt for 3.10", "same version"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Detect(test.files.fs(), Options{})
-			refused := models.AsError(err)
-			require.NotNil(t, refused, "%v", err)
-			require.Equal(t, models.Failed, refused.Code)
-			require.Contains(t, refused.Message, test.message)
-			require.Contains(t, refused.Remedy, test.remedy)
+			requireRefusal(t, test.files, Options{}, test.message, test.remedy)
 		})
 	}
 }

@@ -66,7 +66,7 @@ const ReadVariables = ". /run/secrets/" + VariablesSecret + "; "
 func VariablesScript(variables map[string]string) []byte {
 	text := &bytes.Buffer{}
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
-		fmt.Fprintf(text, "export %s='%s'\n", name, strings.ReplaceAll(variables[name], "'", `'\''`))
+		fmt.Fprintf(text, "export %s=%s\n", name, shellQuote(variables[name]))
 	}
 	return text.Bytes()
 }

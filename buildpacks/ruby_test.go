@@ -2,8 +2,6 @@ package buildpacks
 
 import (
 	"testing"
-
-	"github.com/stretchr/testify/require"
 )
 
 const railsLock = "GEM\n  specs:\n    puma (6.4.0)\n    railties (7.1.0)\n    sprockets-rails (3.4.2)\n    execjs (2.9.1)\n\nRUBY VERSION\n   ruby 3.1.4p223\n"
@@ -42,9 +40,7 @@ func TestRubyVersions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.files["Procfile"] = "web: start"
-			plan, err := Detect(test.files.fs(), Options{})
-			require.NoError(t, err)
-			require.Equal(t, test.want, *plan.Need)
+			requireNeed(t, test.files, test.want)
 		})
 	}
 }

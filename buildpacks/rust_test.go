@@ -2,9 +2,6 @@ package buildpacks
 
 import (
 	"testing"
-
-	"github.com/skypanel/sky/models"
-	"github.com/stretchr/testify/require"
 )
 
 const cargoHello = "[package]\nname = \"hello\"\nrust-version = \"1.70\"\n"
@@ -46,11 +43,7 @@ func TestRustRefusals(t *testing.T) {
 		"too new":   {repo{"Cargo.toml": cargoHello, "src/main.rs": "", "rust-toolchain": "1.60"}, nil, "rust-toolchain asks for 1.60, but rust-version", "the same version"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Detect(test.files.fs(), Options{Config: test.config})
-			refused := models.AsError(err)
-			require.NotNil(t, refused, "%v", err)
-			require.Contains(t, refused.Message, test.message)
-			require.Contains(t, refused.Remedy, test.remedy)
+			requireRefusal(t, test.files, Options{Config: test.config}, test.message, test.remedy)
 		})
 	}
 }
