@@ -41,9 +41,9 @@ type solve struct {
 	log        Log
 }
 
-// solve builds s and returns the image's id, and the steps that made it. The Dockerfile is parsed in this
-// process, so that a "# syntax=" line pulls nothing and heredocs work on any
-// engine.
+// solve builds s and returns the image's id, and the steps that made it. The
+// Dockerfile is parsed in this process, so that a "# syntax=" line pulls nothing
+// and heredocs work on any engine.
 func (b *Builder) solve(ctx context.Context, s solve) (image string, steps []models.BuildStep, err error) {
 	kit, err := b.buildkit(ctx)
 	if err != nil {
@@ -96,7 +96,8 @@ func (b *Builder) buildkit(ctx context.Context) (*client.Client, error) {
 
 const dockerfileName = "Dockerfile"
 
-func (s solve) options(extraCA []byte, shown *contextFS) (client.SolveOpt, error) {
+// attributes are what the Dockerfile's frontend is told.
+func (s solve) attributes() map[string]string {
 	attributes := map[string]string{
 		"filename": dockerfileName,
 		// A constant frontend command line: BuildKit then ignores "# syntax=".
@@ -117,6 +118,10 @@ func (s solve) options(extraCA []byte, shown *contextFS) (client.SolveOpt, error
 	for name, value := range s.labels {
 		attributes["label:"+name] = value
 	}
+	return attributes
+}
+
+func (s solve) options(extraCA []byte, shown *contextFS) (client.SolveOpt, error) {
 	secrets := map[string][]byte{}
 	maps.Copy(secrets, s.secrets)
 	if extraCA != nil {
@@ -131,7 +136,7 @@ func (s solve) options(extraCA []byte, shown *contextFS) (client.SolveOpt, error
 		text, secrets[buildpacks.BuildIDSecret] = mounted, []byte(s.id)
 	}
 	options := client.SolveOpt{
-		FrontendAttrs: attributes,
+		FrontendAttrs: s.attributes(),
 		LocalMounts:   s.mounts(string(text), shown),
 		SharedKey:     s.sharedKey,
 		Exports:       []client.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": s.tag}}},

@@ -234,9 +234,6 @@ func (p *Platform) running(ctx context.Context, app models.App, commit string) (
 // submit makes the commit a Build and puts it into the App's lane. From here on
 // it is durable: it goes on without the pusher, and after a crash.
 func (p *Platform) submit(ctx context.Context, push *models.Push, deploy *models.RefUpdate, carried []*models.RefUpdate, options pushOptions) (models.Build, *work, error) {
-	if err := errors.Join(p.checkDisk(), p.checkRuns(ctx, push.App)); err != nil {
-		return models.Build{}, nil, err
-	}
 	commit, err := p.Repositories.Commit(ctx, push.App.ID, deploy.New)
 	if err != nil {
 		return models.Build{}, nil, fmt.Errorf("read the pushed commit: %w", err)
@@ -249,8 +246,11 @@ func (p *Platform) submit(ctx context.Context, push *models.Push, deploy *models
 }
 
 // lineUp stores what the actor wants to deploy as a Build and puts it into the
-// App's lane.
+// App's lane, unless the App may not run or the disk is almost full.
 func (p *Platform) lineUp(ctx context.Context, actor models.Actor, app models.App, build models.Build, what fact) (models.Build, *work, error) {
+	if err := errors.Join(p.checkDisk(), p.checkRuns(ctx, app)); err != nil {
+		return models.Build{}, nil, err
+	}
 	build.ID, build.AppID, build.State, build.CreatedAt = models.NewID(), app.ID, models.BuildQueued, now()
 	build.ActorID, build.Via, build.TokenID = actor.UserID, actor.Via, actor.TokenID
 	err := p.commit(ctx, actor, what, func(tx *store.Store) error { return tx.CreateBuild(ctx, &build) })
