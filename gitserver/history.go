@@ -24,7 +24,7 @@ func (r *Repositories) Commit(ctx context.Context, app models.ID, oid string) (m
 	if err != nil {
 		return models.Commit{}, err
 	}
-	return models.Commit{ID: id.String(), Subject: info.Subject, Author: info.Author}, nil
+	return models.Commit{ID: id.String(), Subject: info.Subject, Author: info.Author, Message: info.Message}, nil
 }
 
 // findCommit reads the commit that oid names or that the tag oid leads to.

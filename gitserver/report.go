@@ -41,14 +41,21 @@ func (p *receiving) statusLines(unpack error) []byte {
 // conceal returns an error about a pack as the client may read it: what is
 // wrong with what it sent, but nothing of what went wrong here.
 func (p *receiving) conceal(err error) error {
+	if problem := packProblem(err); problem != "" {
+		p.Log.Info("pack refused", "app", p.app.Name, "actor", p.actor.Name, "reason", err)
+		return models.Errorf(models.Invalid, "%s", problem)
+	}
+	return errors.New(p.reason(err, p.app))
+}
+
+// packProblem says what is wrong with a pack, or "" where the pack is not at
+// fault.
+func packProblem(err error) string {
 	var limit *packfile.LimitError
 	var broken *packfile.ObjectError
 	var missing *packfile.MissingError
-	switch {
-	case errors.As(err, &limit), errors.As(err, &broken), errors.As(err, &missing), errors.Is(err, packfile.ErrCorrupt):
-		p.Log.Info("pack refused", "app", p.app.Name, "actor", p.actor.Name, "reason", err)
-		return models.Errorf(models.Invalid, "%s", err)
-	default:
-		return errors.New(p.reason(err, p.app))
+	if errors.As(err, &limit) || errors.As(err, &broken) || errors.As(err, &missing) || errors.Is(err, packfile.ErrCorrupt) {
+		return err.Error()
 	}
+	return ""
 }

@@ -36,4 +36,5 @@ type Commit struct {
 	ID      string
 	Subject string
 	Author  string
+	Message string // all of it, the subject included
 }

@@ -17,6 +17,8 @@ type CommitInfo struct {
 	Author  string // "Name <mail>"
 	When    time.Time
 	Subject string
+	// Message is all of it, the subject included.
+	Message string
 }
 
 // ParseCommit reads a commit object.
@@ -36,7 +38,7 @@ func ParseCommit(data []byte) (CommitInfo, error) {
 			_, info.When = parsePerson(string(person))
 		}
 	}
-	info.Subject = subject(message)
+	info.Subject, info.Message = subject(message), strings.ToValidUTF8(string(message), "\uFFFD")
 	return info, nil
 }
 
