@@ -81,6 +81,10 @@ type Build struct {
 	// Updates are the refs that move when the Release of this Build serves.
 	Updates    []RefUpdate `gorm:"serializer:json"`
 	ClearCache bool
+	// DeliveryID is the delivery of a git host that asked for it, and Forced says
+	// that the host's branch decides: the ref moves wherever that is now.
+	DeliveryID *ID
+	Forced     bool
 	Error      string
 	CreatedAt  time.Time
 	StartedAt  *time.Time

@@ -30,43 +30,6 @@ type IdempotencyKey struct {
 // TableName implements gorm's Tabler.
 func (IdempotencyKey) TableName() string { return "paas_idempotency_keys" }
 
-// WebhookDelivery is one delivery of a git host, kept as it came.
-type WebhookDelivery struct {
-	ID         ID `gorm:"primaryKey"`
-	AppID      *ID
-	Provider   string
-	Delivery   string // the host's own id
-	Event      string
-	Body       []byte
-	State      string
-	Outcome    string
-	CreatedAt  time.Time
-	FinishedAt *time.Time
-}
-
-// TableName implements gorm's Tabler.
-func (WebhookDelivery) TableName() string { return "paas_webhook_deliveries" }
-
-// Task is work that some control plane takes up under a lease.
-type Task struct {
-	ID             ID `gorm:"primaryKey"`
-	Kind           string
-	UniqueKey      *string // at most one unfinished Task has it
-	OrganisationID *ID
-	Payload        string // JSON
-	State          string
-	Attempt        int
-	Worker         string
-	LeaseUntil     *time.Time
-	RunAt          time.Time
-	Error          string
-	CreatedAt      time.Time
-	UpdatedAt      time.Time
-}
-
-// TableName implements gorm's Tabler.
-func (Task) TableName() string { return "paas_tasks" }
-
 // Database is a managed database server.
 type Database struct {
 	ID             ID `gorm:"primaryKey"`

@@ -142,6 +142,7 @@ func (s *Store) ChangeEnv(ctx context.Context, app models.ID, set []models.EnvVa
 func (s *Store) HasSealed(ctx context.Context) (bool, error) {
 	sealed := map[any]string{
 		&models.Release{}: "config IS NOT NULL", &models.EnvVar{}: "value IS NOT NULL", &models.User{}: "totp_secret IS NOT NULL",
+		&models.GitHubHost{}: "client_secret IS NOT NULL", &models.GitHubConnection{}: "token IS NOT NULL", &models.GitHubLink{}: "secret IS NOT NULL",
 	}
 	for table, condition := range sealed {
 		rows, err := count(s.reader(ctx).Model(table).Where(condition).Limit(1), "sealed values")

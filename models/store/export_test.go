@@ -15,7 +15,8 @@ var everyModel = []schema.Tabler{
 	models.Key{}, models.LedgerEntry{}, models.Membership{}, models.Node{}, models.Notification{}, models.OneTimeToken{},
 	models.Organisation{}, models.Plan{}, models.PlanRuntime{}, models.Release{}, models.Runtime{}, models.Session{},
 	models.Setting{}, models.Task{}, models.Token{}, models.UsageInterval{}, models.User{}, models.Wallet{},
-	models.WebhookDelivery{},
+	models.WebhookDelivery{}, models.GitHubHost{}, models.GitHubConnection{}, models.GitHubAuthorization{}, models.GitHubLink{},
+	models.GitHubPreview{}, models.GitHubReport{},
 }
 
 // ModelColumns lists the columns that the models have, by table.

@@ -16,6 +16,47 @@ type Reseal struct {
 	Release        func(models.Release) ([]byte, error)
 	User           func(models.User) ([]byte, error)
 	IdempotencyKey func(models.IdempotencyKey) ([]byte, error)
+	GitHub
+}
+
+// GitHub replaces what belongs to the connection with GitHub.
+type GitHub struct {
+	ClientSecret  func(models.GitHubHost) ([]byte, error)
+	PrivateKey    func(models.GitHubHost) ([]byte, error)
+	WebhookSecret func(models.GitHubHost) ([]byte, error)
+	Token         func(models.GitHubConnection) ([]byte, error)
+	Refresh       func(models.GitHubConnection) ([]byte, error)
+	LinkSecret    func(models.GitHubLink) ([]byte, error)
+}
+
+func (s *Store) resealGitHub(ctx context.Context, with GitHub) (int, error) {
+	total := 0
+	for _, table := range []func() (int, error){
+		func() (int, error) {
+			return resealRows(ctx, s, "client_secret", with.ClientSecret, func(row models.GitHubHost) (models.ID, []byte) { return row.ID, row.ClientSecret })
+		},
+		func() (int, error) {
+			return resealRows(ctx, s, "private_key", with.PrivateKey, func(row models.GitHubHost) (models.ID, []byte) { return row.ID, row.PrivateKey })
+		},
+		func() (int, error) {
+			return resealRows(ctx, s, "webhook_secret", with.WebhookSecret, func(row models.GitHubHost) (models.ID, []byte) { return row.ID, row.WebhookSecret })
+		},
+		func() (int, error) {
+			return resealRows(ctx, s, "token", with.Token, func(row models.GitHubConnection) (models.ID, []byte) { return row.ID, row.Token })
+		},
+		func() (int, error) {
+			return resealRows(ctx, s, "refresh", with.Refresh, func(row models.GitHubConnection) (models.ID, []byte) { return row.ID, row.Refresh })
+		},
+		func() (int, error) {
+			return resealRows(ctx, s, "secret", with.LinkSecret, func(row models.GitHubLink) (models.ID, []byte) { return row.ID, row.Secret })
+		},
+	} {
+		resealed, err := table()
+		if total += resealed; err != nil {
+			return total, err
+		}
+	}
+	return total, nil
 }
 
 // Reseal goes through every sealed value that there is.
@@ -34,6 +75,7 @@ func (s *Store) Reseal(ctx context.Context, with Reseal) (int, error) {
 		func() (int, error) {
 			return resealRows(ctx, s, "answer", with.IdempotencyKey, func(row models.IdempotencyKey) (models.ID, []byte) { return row.ID, row.Answer })
 		},
+		func() (int, error) { return s.resealGitHub(ctx, with.GitHub) },
 	} {
 		resealed, err := table()
 		if total += resealed; err != nil {
