@@ -40,9 +40,7 @@ func (s *server) program(c *gin.Context) {
 			WithRemedy("build it from the same release: GOARCH=… make build")
 	}
 	if err != nil {
-		problem := s.problem(c.Request.Context(), err)
-		c.Header("Content-Type", problem.ContentType(""))
-		c.JSON(problem.Status, problem)
+		s.refuseRaw(c, err)
 		return
 	}
 	c.File(s.Program)

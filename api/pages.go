@@ -54,6 +54,7 @@ func (s *server) pages(engine *gin.Engine) {
 		engine.GET(path, func(c *gin.Context) { p.show(c, purpose) })
 		engine.POST(path, func(c *gin.Context) { p.submit(c, purpose) })
 	}
+	p.gitHubPages(engine)
 }
 
 func titleOf(purpose models.OneTimePurpose) string {

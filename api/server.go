@@ -99,6 +99,8 @@ func New(config Config) http.Handler {
 	s.billing(routes)
 	s.overview(routes)
 	s.domains(routes)
+	s.gitHub(routes)
+	s.webhooks(engine)
 	describe(routes.OpenAPI())
 	s.docs(engine, routes.OpenAPI())
 	return engine

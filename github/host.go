@@ -186,6 +186,21 @@ func (h Host) appToken() (string, error) {
 	}).SignedString(key)
 }
 
+// InstallationOf returns the GitHub App's installation in a repository.
+func (h Host) InstallationOf(ctx context.Context, repository string) (int64, error) {
+	token, err := h.appToken()
+	if err != nil {
+		return 0, err
+	}
+	client, err := h.As(token)
+	if err != nil {
+		return 0, err
+	}
+	owner, repo := split(repository)
+	found, _, err := client.rest.Apps.FindRepositoryInstallation(ctx, owner, repo)
+	return found.GetID(), wrong(ctx, "look the installation up", err)
+}
+
 // CheckApp asks GitHub whether it knows the GitHub App, and returns its slug.
 func (h Host) CheckApp(ctx context.Context) (string, error) {
 	token, err := h.appToken()

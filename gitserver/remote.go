@@ -57,8 +57,8 @@ func (f *Fetcher) Head(ctx context.Context, remote Remote, ref string) (string, 
 	return s.heads[ref].String(), nil
 }
 
-// Fetch brings what the remote's ref leads to into the App's repository, with
-// all its history, and returns its name. Only what is missing is sent; a commit
+// Fetch brings what the remote's ref, or a whole commit name, leads to into the
+// App's repository, with all its history, and returns its name. Only what is missing is sent; a commit
 // that is there already costs one request. It blocks until the objects are
 // durable and held. Errors are models.Errors: NotFound where there is no such
 // ref or repository, Unauthorized where the token is no good, Invalid where a
@@ -73,6 +73,9 @@ func (f *Fetcher) Fetch(ctx context.Context, app models.ID, remote Remote, ref s
 		return "", err
 	}
 	head, known := s.heads[ref]
+	if plumbing.IsHash(ref) {
+		head, known = plumbing.NewHash(ref), true
+	}
 	if !known {
 		return "", models.Errorf(models.NotFound, "the repository has no %s", ref)
 	}

@@ -81,10 +81,11 @@ type Build struct {
 	// Updates are the refs that move when the Release of this Build serves.
 	Updates    []RefUpdate `gorm:"serializer:json"`
 	ClearCache bool
-	// DeliveryID is the delivery of a git host that asked for it, and Forced says
-	// that the host's branch decides: the ref moves wherever that is now.
+	// Hosted says that it is of what a ref at a git host leads to: Sky's own ref
+	// follows wherever that is, and the host is told how it went. DeliveryID is the
+	// delivery that asked for it, if one did.
+	Hosted     bool
 	DeliveryID *ID
-	Forced     bool
 	Error      string
 	CreatedAt  time.Time
 	StartedAt  *time.Time

@@ -239,6 +239,30 @@ func (p *Platform) DestroyApp(ctx context.Context, actor models.Actor, name, con
 		return models.Errorf(models.Invalid, "the app is destroyed only when its name is repeated").WithField("confirm").
 			WithRemedy("pass --confirm %s; this cannot be undone", name)
 	}
+	if err := p.leaveGitHub(ctx, app); err != nil {
+		return err
+	}
+	return p.destroyApp(ctx, actor, app)
+}
+
+// leaveGitHub ends the previews of an App that goes, and its webhook.
+func (p *Platform) leaveGitHub(ctx context.Context, app models.App) error {
+	link, err := p.Store.GitHubLinkOf(ctx, app.ID)
+	if models.IsCode(err, models.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := p.closePreviews(ctx, link, app.Name+" was destroyed"); err != nil {
+		return err
+	}
+	p.removeHook(ctx, app, link)
+	return nil
+}
+
+// destroyApp ends what the App's lane has and removes the App.
+func (p *Platform) destroyApp(ctx context.Context, actor models.Actor, app models.App) error {
 	builds, err := p.Store.Builds(ctx, app.ID, 1<<30)
 	if err != nil {
 		return err

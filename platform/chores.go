@@ -46,6 +46,10 @@ func (p *Platform) doChores(ctx context.Context, at time.Time) {
 		{"drop master keys", p.dropKeys},
 		{"purge access", p.purgeAccess},
 		{"sweep builds", p.sweepDue},
+		{"catch up with GitHub", p.catchUpDue},
+		{"expire previews", p.expirePreviews},
+		{"forget deliveries", p.forgetDeliveries},
+		{"forget failed tasks", p.purgeTasks},
 		{"enforce suspensions", func(ctx context.Context, _ time.Time) error { return p.enforceSuspensions(ctx) }},
 	} {
 		if err := chore.do(ctx, at); err != nil && ctx.Err() == nil {

@@ -138,7 +138,7 @@ func (p *Platform) pusher(ctx context.Context, build models.Build) (models.Actor
 }
 
 // checkFastForward refuses a push that was made before another one went live,
-// unless it builds on that one. It writes the ref's present value into the
+// unless it builds on that one, or a git host's branch decides. It writes the ref's present value into the
 // update, which is then compared when the ref moves.
 func (p *Platform) checkFastForward(ctx context.Context, app models.App, build *models.Build) error {
 	current, err := p.Repositories.Ref(ctx, app.ID, build.Ref)
@@ -150,9 +150,11 @@ func (p *Platform) checkFastForward(ctx context.Context, app models.App, build *
 		if update.Name != build.Ref || update.Old == current {
 			continue
 		}
-		follows, err := p.Repositories.IsAncestor(ctx, app.ID, current, build.Commit)
-		if err != nil {
-			return fmt.Errorf("compare with what is live: %w", err)
+		follows := build.Hosted
+		if !follows {
+			if follows, err = p.Repositories.IsAncestor(ctx, app.ID, current, build.Commit); err != nil {
+				return fmt.Errorf("compare with what is live: %w", err)
+			}
 		}
 		if !follows {
 			return models.Errorf(models.Conflict, "fetch first: another push went live meanwhile").
@@ -367,13 +369,24 @@ func (p *Platform) finishBuild(build models.Build, state models.BuildState, err 
 			p.Log.Error("finish build", "build", build.ID, "error", moveErr)
 		}
 	}
-	if saveErr := p.Store.SaveBuild(ctx, &build); saveErr != nil {
+	if saveErr := p.saveEnded(ctx, &build); saveErr != nil {
 		p.Log.Error("finish build", "build", build.ID, "error", saveErr)
 	}
 	if err != nil && models.CodeOf(err) == models.Internal && !errors.Is(err, errCancelled) && !errors.Is(err, errSuperseded) {
 		p.Log.Error("deploy", "app", build.AppID, "build", build.Number, "error", err)
 	}
 	log.end(err)
+}
+
+// saveEnded writes a Build that has ended, and has its git host told.
+func (p *Platform) saveEnded(ctx context.Context, build *models.Build) error {
+	defer p.work.ring()
+	return p.Store.Transact(ctx, func(tx *store.Store) error {
+		if err := tx.SaveBuild(ctx, build); err != nil || !build.Hosted {
+			return err
+		}
+		return queueTask(ctx, tx, taskReport, about{build.ID, true}, now())
+	})
 }
 
 // checkDisk refuses a push when the disk is almost full: an app that serves is

@@ -7,11 +7,13 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
 	"github.com/skypanel/sky/agent/protocol"
 	"github.com/skypanel/sky/buildpipeline"
+	"github.com/skypanel/sky/github"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/models/store"
 	"github.com/skypanel/sky/platform/logs"
@@ -29,8 +31,22 @@ type Repositories interface {
 	Keep(ctx context.Context, app models.ID, name, oid string) error
 	// ConsolidateIfDue tidies the repository, when it has gathered enough.
 	ConsolidateIfDue(ctx context.Context, app models.ID) error
+	// RemoteHead returns what a ref of a repository elsewhere leads to, or
+	// models.ZeroObject.
+	RemoteHead(ctx context.Context, remote Remote, ref string) (string, error)
+	// Fetch brings what a ref, or a whole commit name, of a repository elsewhere
+	// leads to into the App's, and returns the commit.
+	Fetch(ctx context.Context, app models.ID, remote Remote, ref string) (string, error)
+	// Changes lists the paths that differ between two commits, at most so many.
+	Changes(ctx context.Context, app models.ID, from, to string, most int) ([]string, error)
 	// Files opens the files of one commit.
 	Files(ctx context.Context, app models.ID, commit string) (Files, error)
+}
+
+// Remote is a repository on another server, and the token that it is read with.
+type Remote struct {
+	URL   string
+	Token string
 }
 
 // Files are a commit's files. They must be closed.
@@ -78,7 +94,9 @@ type Platform struct {
 	Vault        *Vault
 	Resolver     Resolver
 	Settings     Settings
-	Log          *slog.Logger
+	// HTTP dials GitHub; nil is a client with the system's certificates.
+	HTTP *http.Client
+	Log  *slog.Logger
 
 	lanes    *lanes
 	failures failures
@@ -88,10 +106,15 @@ type Platform struct {
 	rotating sync.Mutex // held while master keys change
 	swept    time.Time  // when builds were swept last; the chores' own
 	chores   sync.WaitGroup
-	due      chan struct{}   // holds one token while a chore cannot wait
-	news     bell            // rings after audit facts
-	ctx      context.Context // ends when the platform stops
-	cancel   context.CancelCauseFunc
+	due      chan struct{} // holds one token while a chore cannot wait
+	news     bell          // rings after audit facts
+	work     bell          // rings after Tasks were queued
+	intake   intake
+	renewing sync.Mutex // held while tokens at GitHub are renewed; it guards installations
+	// installations are the tokens of a GitHub App, by installation and repository.
+	installations map[[2]int64]github.Grant
+	ctx           context.Context // ends when the platform stops
+	cancel        context.CancelCauseFunc
 }
 
 // Settings is what the operator decided.
@@ -109,6 +132,9 @@ type Settings struct {
 	DataDir string
 	// MinFreeBytes is the floor of free disk space below which no push is built.
 	MinFreeBytes int64
+	// CatchUpEvery is how often linked repositories are asked whether a push was
+	// missed; 0 is every five minutes.
+	CatchUpEvery time.Duration
 }
 
 // Host returns the name that the App answers at.
@@ -131,6 +157,7 @@ var errStopping = errors.New("sky is stopping")
 func (p *Platform) Start(ctx context.Context) error {
 	p.ctx, p.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	p.lanes, p.due = newLanes(p.ctx), make(chan struct{}, 1)
+	p.intake.arrivals = make(chan *arrival)
 	open, err := p.Store.OpenInstances(ctx)
 	if err != nil {
 		return err
@@ -139,7 +166,14 @@ func (p *Platform) Start(ctx context.Context) error {
 	if err := p.recover(ctx); err != nil {
 		return err
 	}
+	if err := p.Store.ReleaseTasks(ctx, p.worker()); err != nil {
+		return err
+	}
 	p.chores.Go(p.keepHouse)
+	p.chores.Go(p.takeDeliveries)
+	for range taskWorkers {
+		p.chores.Go(p.doTasks)
+	}
 	return nil
 }
 

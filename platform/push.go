@@ -242,18 +242,34 @@ func (p *Platform) submit(ctx context.Context, push *models.Push, deploy *models
 	for _, update := range carried {
 		build.Updates = append(build.Updates, *update)
 	}
-	return p.lineUp(ctx, push.Actor, push.App, build, fact{kind: "push", detail: short(build.Commit), app: &push.App})
+	return p.lineUp(ctx, order{push.Actor, push.App, build, fact{kind: "push", detail: short(build.Commit), app: &push.App}, nil})
 }
 
-// lineUp stores what the actor wants to deploy as a Build and puts it into the
-// App's lane, unless the App may not run or the disk is almost full.
-func (p *Platform) lineUp(ctx context.Context, actor models.Actor, app models.App, build models.Build, what fact) (models.Build, *work, error) {
-	if err := errors.Join(p.checkDisk(), p.checkRuns(ctx, app)); err != nil {
+// order is what somebody wants to deploy.
+type order struct {
+	actor models.Actor
+	app   models.App
+	build models.Build
+	what  fact
+	// beside, where there is one, is done in the transaction that makes the Build.
+	beside func(tx *store.Store, build models.Build) error
+}
+
+// lineUp stores an order as a Build and puts it into the App's lane, unless the
+// App may not run or the disk is almost full.
+func (p *Platform) lineUp(ctx context.Context, o order) (models.Build, *work, error) {
+	if err := errors.Join(p.checkDisk(), p.checkRuns(ctx, o.app)); err != nil {
 		return models.Build{}, nil, err
 	}
-	build.ID, build.AppID, build.State, build.CreatedAt = models.NewID(), app.ID, models.BuildQueued, now()
-	build.ActorID, build.Via, build.TokenID = actor.UserID, actor.Via, actor.TokenID
-	err := p.commit(ctx, actor, what, func(tx *store.Store) error { return tx.CreateBuild(ctx, &build) })
+	build := o.build
+	build.ID, build.AppID, build.State, build.CreatedAt = models.NewID(), o.app.ID, models.BuildQueued, now()
+	build.ActorID, build.Via, build.TokenID = o.actor.UserID, o.actor.Via, o.actor.TokenID
+	err := p.commit(ctx, o.actor, o.what, func(tx *store.Store) error {
+		if err := tx.CreateBuild(ctx, &build); err != nil || o.beside == nil {
+			return err
+		}
+		return o.beside(tx, build)
+	})
 	if err != nil {
 		return models.Build{}, nil, err
 	}

@@ -80,5 +80,19 @@ func (p *Platform) reseal() store.Reseal {
 		IdempotencyKey: func(row models.IdempotencyKey) ([]byte, error) {
 			return anew(answerPlace(row), row.Answer)
 		},
+		GitHub: store.GitHub{
+			ClientSecret: func(row models.GitHubHost) ([]byte, error) {
+				return anew(hostPlace(row, "client_secret"), row.ClientSecret)
+			},
+			PrivateKey: func(row models.GitHubHost) ([]byte, error) {
+				return anew(hostPlace(row, "private_key"), row.PrivateKey)
+			},
+			WebhookSecret: func(row models.GitHubHost) ([]byte, error) {
+				return anew(hostPlace(row, "webhook_secret"), row.WebhookSecret)
+			},
+			Token:      func(row models.GitHubConnection) ([]byte, error) { return anew(tokenPlace(row.UserID), row.Token) },
+			Refresh:    func(row models.GitHubConnection) ([]byte, error) { return anew(refreshPlace(row.UserID), row.Refresh) },
+			LinkSecret: func(row models.GitHubLink) ([]byte, error) { return anew(linkPlace(row), row.Secret) },
+		},
 	}
 }

@@ -159,6 +159,8 @@ func (p *Platform) DeployImage(ctx context.Context, actor models.Actor, app mode
 		return models.Build{}, models.Errorf(models.Invalid, "%.100q is not an image reference", image).WithField("image").
 			WithRemedy("write it as docker pull takes it, such as registry.example.com/team/app:1.2")
 	}
-	build, _, err := p.lineUp(ctx, actor, app, models.Build{SourceImage: image, Subject: image}, fact{kind: "deploy.image", detail: image, app: &app})
+	build, _, err := p.lineUp(ctx, order{
+		actor: actor, app: app, build: models.Build{SourceImage: image, Subject: image}, what: fact{kind: "deploy.image", detail: image, app: &app},
+	})
 	return build, err
 }

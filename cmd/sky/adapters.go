@@ -24,7 +24,25 @@ func (r receiver) Authorize(ctx context.Context, actor models.Actor, app string,
 }
 
 // repositories lets the platform open a commit's files.
-type repositories struct{ *gitserver.Repositories }
+type repositories struct {
+	*gitserver.Repositories
+	fetcher gitserver.Fetcher
+	client  *http.Client
+}
+
+// RemoteHead implements platform.Repositories.
+func (r repositories) RemoteHead(ctx context.Context, remote platform.Remote, ref string) (string, error) {
+	return r.fetcher.Head(ctx, r.remote(remote), ref)
+}
+
+// Fetch implements platform.Repositories.
+func (r repositories) Fetch(ctx context.Context, app models.ID, remote platform.Remote, ref string) (string, error) {
+	return r.fetcher.Fetch(ctx, app, r.remote(remote), ref)
+}
+
+func (r repositories) remote(remote platform.Remote) gitserver.Remote {
+	return gitserver.Remote{URL: remote.URL, Token: remote.Token, Client: r.client}
+}
 
 // Files implements platform.Repositories.
 func (r repositories) Files(ctx context.Context, app models.ID, commit string) (platform.Files, error) {

@@ -16,7 +16,7 @@ import (
 
 func (c *cli) adminCommand() *cobra.Command {
 	return group("admin", "Administer the platform",
-		c.adminNodes(), c.adminUsers(), c.adminPlans(), c.adminRuntimes(), c.adminOrgs(), c.adminSettings(), c.adminBilling(), c.adminEvents(),
+		c.adminNodes(), c.adminUsers(), c.adminPlans(), c.adminRuntimes(), c.adminOrgs(), c.adminSettings(), c.adminBilling(), c.adminEvents(), c.adminGitHub(),
 		c.verb("stats", "Count what there is", cobra.NoArgs, func(ctx context.Context, client *v1.Client, _ []string) error {
 			stats, err := client.Stats(ctx)
 			if err != nil {

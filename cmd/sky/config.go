@@ -1,14 +1,20 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"github.com/skypanel/sky/gitserver"
+	"github.com/skypanel/sky/gitserver/packfile"
 	"github.com/spf13/pflag"
 )
 
@@ -31,6 +37,8 @@ type serverConfig struct {
 	buildsPerOrg int
 	minFreeMB    int64
 	maxPushMB    int64
+	// catchUpEvery is how often GitHub is asked whether a push was missed.
+	catchUpEvery time.Duration
 	logLevel     string
 }
 
@@ -50,6 +58,7 @@ func (c *serverConfig) bind(flags *pflag.FlagSet) {
 	flags.IntVar(&c.buildsPerOrg, "builds-per-org", 0, "how many builds of one organisation run at once; 0 is as many as --builds")
 	flags.Int64Var(&c.minFreeMB, "min-free-mb", 512, "refuse pushes, and end builds, when the disk has less free space")
 	flags.Int64Var(&c.maxPushMB, "max-push-mb", 2048, "refuse pushes that send more")
+	flags.DurationVar(&c.catchUpEvery, "github-catch-up", 5*time.Minute, "how often GitHub is asked whether a push was missed")
 	flags.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
 }
 
@@ -85,6 +94,9 @@ func (c *serverConfig) check() error {
 	}
 	if c.builds < 1 {
 		errs = append(errs, usagef("--builds must be at least 1"))
+	}
+	if c.catchUpEvery < time.Second {
+		errs = append(errs, usagef("--github-catch-up must be at least 1s"))
 	}
 	if c.buildsPerOrg < 0 {
 		errs = append(errs, usagef("--builds-per-org must be 0 or more"))
@@ -125,6 +137,35 @@ func (c *serverConfig) readCA() ([]byte, error) {
 		return nil, usagef("--extra-ca %s holds no PEM certificate", c.extraCA)
 	}
 	return text, nil
+}
+
+// gitLimits are what one push, or one fetch, may cost.
+func (c *serverConfig) gitLimits() gitserver.Limits {
+	return gitserver.Limits{Pack: packfile.Limits{Bytes: c.maxPushMB << 20}}
+}
+
+// dialPatience bounds one request to another server.
+const dialPatience = 30 * time.Second
+
+// trusting returns a client that trusts extra certificate authorities beside the
+// system's. It follows no redirect to another host: a token would go there.
+func trusting(extra []byte) (*http.Client, error) {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("the system's certificates: %w", err)
+	}
+	pool.AppendCertsFromPEM(extra)
+	through := http.DefaultTransport.(*http.Transport).Clone()
+	through.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	return &http.Client{
+		Transport: through, Timeout: dialPatience,
+		CheckRedirect: func(request *http.Request, via []*http.Request) error {
+			if len(via) > 5 || request.URL.Host != via[0].URL.Host || request.URL.Scheme != via[0].URL.Scheme {
+				return http.ErrUseLastResponse
+			}
+			return nil
+		},
+	}, nil
 }
 
 // reachable is address as a person may use it: an unspecified host becomes the

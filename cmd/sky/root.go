@@ -37,7 +37,7 @@ func newRoot(s streams) *cobra.Command {
 		c.appsCommand(), c.buildsCommand(), c.releasesCommand(), c.rollbackCommand(), c.promoteCommand(), c.envCommand(), c.scaleCommand(),
 		c.psCommand(), c.operateCommand("restart", "Restart an app without losing a request"),
 		c.operateCommand("stop", "Stop an app; it keeps all it has"), c.operateCommand("start", "Start a stopped app"),
-		c.logsCommand(), c.openCommand(), c.domainsCommand(), c.deployCommand(), c.detectCommand(), c.metricsCommand(),
+		c.logsCommand(), c.openCommand(), c.domainsCommand(), c.githubCommand(), c.deployCommand(), c.detectCommand(), c.metricsCommand(),
 	} {
 		command.GroupID = "app"
 		root.AddCommand(command)

@@ -17,7 +17,6 @@ import (
 	"github.com/skypanel/sky/buildpipeline"
 	"github.com/skypanel/sky/fleet"
 	"github.com/skypanel/sky/gitserver"
-	"github.com/skypanel/sky/gitserver/packfile"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/models/store"
 	"github.com/skypanel/sky/platform"
@@ -62,6 +61,7 @@ type controlPlane struct {
 	store    *store.Store
 	logs     *logs.Hub
 	builder  *buildpipeline.Builder
+	dialer   *http.Client // for other servers, such as GitHub
 	platform *platform.Platform
 	fleet    *fleet.Fleet
 	setup    *platform.Link
@@ -133,6 +133,9 @@ func (c *controlPlane) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.dialer, err = trusting(extraCA); err != nil {
+		return err
+	}
 	c.builder, err = buildpipeline.New(buildpipeline.Config{
 		DockerHost: c.config.dockerHost, ExtraCA: extraCA, Concurrency: c.config.builds, PerOrganisation: c.config.buildsPerOrg,
 		MinFreeBytes: c.config.minFreeMB << 20, Version: version,
@@ -170,13 +173,15 @@ func (c *controlPlane) wire(ctx context.Context) error {
 		return err
 	}
 	repos := &gitserver.Repositories{Dir: filepath.Join(c.config.dataDir, "repositories"), Log: c.log}
+	remotes := repositories{Repositories: repos, fetcher: gitserver.Fetcher{Repositories: repos, Limits: c.config.gitLimits()}, client: c.dialer}
 	_, port, _ := net.SplitHostPort(c.config.ingress)
 	p := &platform.Platform{
-		Store: c.store, Repositories: repositories{repos}, Builder: c.builder, Logs: c.logs, Vault: vault, Resolver: net.DefaultResolver, Log: c.log,
+		Store: c.store, Repositories: remotes, Builder: c.builder, Logs: c.logs, Vault: vault, Resolver: net.DefaultResolver, Log: c.log,
+		HTTP: c.dialer,
 		Settings: platform.Settings{
 			PublicURL: c.config.publicURL,
 			Domain:    c.config.domain, IngressAddr: local(c.config.ingress), PublicPort: port,
-			DataDir: c.config.dataDir, MinFreeBytes: c.config.minFreeMB << 20,
+			DataDir: c.config.dataDir, MinFreeBytes: c.config.minFreeMB << 20, CatchUpEvery: c.config.catchUpEvery,
 		},
 	}
 	c.platform = p
@@ -202,8 +207,7 @@ func (c *controlPlane) doors(repos *gitserver.Repositories) error {
 	if err != nil {
 		return err
 	}
-	limits := gitserver.Limits{Pack: packfile.Limits{Bytes: c.config.maxPushMB << 20}}
-	door := gitserver.Door{Repositories: repos, Receiver: receiver{c.platform}, Log: c.log, Limits: limits}
+	door := gitserver.Door{Repositories: repos, Receiver: receiver{c.platform}, Log: c.log, Limits: c.config.gitLimits()}
 	c.ssh = &gitserver.SSH{Door: door, HostKeys: hostKeys}
 	rest := api.New(api.Config{
 		Platform: c.platform, Backups: &platform.Backups{Platform: c.platform, Repositories: snapshots{repos}, Version: version},

@@ -44,6 +44,12 @@ func (s *Store) Build(ctx context.Context, id models.ID) (models.Build, error) {
 	return first[models.Build](s.reader(ctx).Where("id = ?", id), "build")
 }
 
+// BuildsByID returns the Builds with these ids.
+func (s *Store) BuildsByID(ctx context.Context, ids []models.ID) (map[models.ID]models.Build, error) {
+	rows, err := all[models.Build](s.reader(ctx).Where("id IN ?", ids), "builds")
+	return byID(rows, func(row models.Build) models.ID { return row.ID }), err
+}
+
 // BuildByNumber returns the App's Build with this number.
 func (s *Store) BuildByNumber(ctx context.Context, app models.ID, number int) (models.Build, error) {
 	return first[models.Build](s.reader(ctx).Where("app_id = ? AND number = ?", app, number), "build")

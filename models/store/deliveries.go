@@ -88,6 +88,17 @@ func (s *Store) ReopenDelivery(ctx context.Context, id models.ID) error {
 	return gone(row.Updates(with), "delivery")
 }
 
+// ReopenDeliveryNamed has the delivery with this id of the host's decided once more.
+func (s *Store) ReopenDeliveryNamed(ctx context.Context, provider, scope, delivery string) error {
+	rows := s.writer(ctx).Model(&models.WebhookDelivery{}).
+		Where("provider = ? AND scope = ? AND delivery = ? AND state <> ?", provider, scope, delivery, models.DeliveryReceived)
+	with := map[string]any{"state": models.DeliveryReceived, "finished_at": nil, "outcome": "", "reason": ""}
+	if err := rows.Updates(with).Error; err != nil {
+		return fmt.Errorf("reopen delivery: %w", err)
+	}
+	return nil
+}
+
 // PruneDeliveries removes what was decided before a time, and what was refused.
 func (s *Store) PruneDeliveries(ctx context.Context, before time.Time) error {
 	query := s.writer(ctx).Where("id < ? AND state <> ?", models.FirstID(before), models.DeliveryReceived)

@@ -109,6 +109,15 @@ func (s *Store) ReleaseTasks(ctx context.Context, worker string) error {
 	return nil
 }
 
+// NextTask returns when the next queued Task is due; nil where there is none.
+func (s *Store) NextTask(ctx context.Context) (*time.Time, error) {
+	tasks, err := all[models.Task](s.reader(ctx).Where("state = ?", models.TaskQueued).Order("run_at").Limit(1), "tasks")
+	if err != nil || len(tasks) == 0 {
+		return nil, err
+	}
+	return &tasks[0].RunAt, nil
+}
+
 // PurgeTasks removes those that failed before a time.
 func (s *Store) PurgeTasks(ctx context.Context, before time.Time) error {
 	query := s.writer(ctx).Where("state = ? AND updated_at < ?", models.TaskFailed, before)

@@ -26,9 +26,9 @@ CREATE INDEX paas_webhook_deliveries_open ON paas_webhook_deliveries (app_id, id
 -- A task that is asked for while it runs runs once more.
 ALTER TABLE paas_tasks ADD COLUMN again BOOLEAN NOT NULL DEFAULT FALSE;
 
--- What a git host asked for, and whether its branch decides where the ref is.
+-- The delivery that asked for a build, and whether it is of what a git host's ref leads to.
 ALTER TABLE paas_builds ADD COLUMN delivery_id UUID;
-ALTER TABLE paas_builds ADD COLUMN forced BOOLEAN NOT NULL DEFAULT FALSE;
+ALTER TABLE paas_builds ADD COLUMN hosted BOOLEAN NOT NULL DEFAULT FALSE;
 
 CREATE TABLE paas_github_hosts (
   id UUID PRIMARY KEY,

@@ -26,9 +26,9 @@ CREATE INDEX paas_webhook_deliveries_open ON paas_webhook_deliveries (app_id, id
 -- A task that is asked for while it runs runs once more.
 ALTER TABLE paas_tasks ADD COLUMN again INTEGER NOT NULL DEFAULT 0;
 
--- What a git host asked for, and whether its branch decides where the ref is.
+-- The delivery that asked for a build, and whether it is of what a git host's ref leads to.
 ALTER TABLE paas_builds ADD COLUMN delivery_id TEXT;
-ALTER TABLE paas_builds ADD COLUMN forced INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE paas_builds ADD COLUMN hosted INTEGER NOT NULL DEFAULT 0;
 
 CREATE TABLE paas_github_hosts (
   id TEXT PRIMARY KEY,

@@ -1,0 +1,379 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/skypanel/sky/github"
+	"github.com/skypanel/sky/internal/narrative"
+	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
+)
+
+const (
+	// openDeliveries is how many deliveries of an App are decided at once.
+	openDeliveries = 1000
+	// maxChanged bounds the changed files that path filters look at.
+	maxChanged = 100_000
+	// visibleWithin is how long a commit that was pushed may take until GitHub shows
+	// it to git.
+	visibleWithin = 2 * time.Minute
+	// gitHubProvider names GitHub in the ledger.
+	gitHubProvider = "github"
+	// The events that Sky itself puts into the ledger.
+	eventCatchUp = "catch-up"
+	eventManual  = "manual"
+)
+
+// decideDeliveries decides on all deliveries of an App that wait. A delivery only
+// says that something happened: what is deployed is what the linked ref leads to
+// now, however deliveries were lost, repeated or reordered.
+func (p *Platform) decideDeliveries(ctx context.Context, app models.ID) error {
+	open, err := p.Store.OpenDeliveries(ctx, app, openDeliveries)
+	if err != nil || len(open) == 0 {
+		return err
+	}
+	link, err := p.Store.GitHubLinkOf(ctx, app)
+	if models.IsCode(err, models.NotFound) {
+		return p.conclusion(ctx, open, judgement{Outcome: models.OutcomeUnlinked, Reason: "the app is linked with no repository"})
+	}
+	if err != nil {
+		return err
+	}
+	var pushes []models.WebhookDelivery
+	var failures []error
+	for _, delivery := range open {
+		if delivery.Ref == link.Ref && delivery.Commit != models.ZeroObject && (delivery.Event == "push" || delivery.Event == eventCatchUp) {
+			pushes = append(pushes, delivery)
+			continue
+		}
+		failures = append(failures, p.decideOther(ctx, link, delivery))
+	}
+	if len(pushes) > 0 {
+		_, err := p.follow(ctx, link, cause{pushes: pushes})
+		failures = append(failures, err)
+	}
+	if len(open) == openDeliveries && errors.Join(failures...) == nil {
+		return p.decideDeliveries(ctx, app)
+	}
+	return errors.Join(failures...)
+}
+
+// follow fetches what the link's ref leads to and deploys it, if it is to be. The
+// deliveries that said so get their outcome. An error says that it is to be tried
+// again.
+func (p *Platform) follow(ctx context.Context, link models.GitHubLink, why cause) (judgement, error) {
+	pushes := why.pushes
+	app, err := p.Store.App(ctx, link.AppID)
+	if err != nil {
+		return judgement{}, err
+	}
+	head, err := p.fetchHead(ctx, link, pushes)
+	if err != nil {
+		return p.unreachable(ctx, link, pushes, err)
+	}
+	commit, err := p.Repositories.Commit(ctx, app.ID, head)
+	if err != nil {
+		return judgement{}, fmt.Errorf("read the fetched commit: %w", err)
+	}
+	candidate, err := p.candidate(ctx, app, link, commit)
+	if err != nil {
+		return judgement{}, err
+	}
+	verdict := judge(candidate)
+	if verdict.Outcome == models.OutcomeDeployed {
+		if held, err := p.holdFork(ctx, app, link, head); err != nil || held.Outcome != "" {
+			return held, errors.Join(err, p.decided(ctx, link, head, settle(pushes, head, held)))
+		}
+		return p.deployHead(ctx, app, link, commit, why)
+	}
+	return verdict, p.decided(ctx, link, head, settle(pushes, head, verdict))
+}
+
+// fetchHead brings what the ref leads to into the App's repository.
+func (p *Platform) fetchHead(ctx context.Context, link models.GitHubLink, pushes []models.WebhookDelivery) (string, error) {
+	access, err := p.linkAccess(ctx, link)
+	if err != nil {
+		return "", err
+	}
+	head, err := p.Repositories.Fetch(ctx, link.AppID, access.remote(link), link.Ref)
+	if err != nil {
+		return "", err
+	}
+	if len(pushes) == 0 {
+		return head, nil
+	}
+	newest := pushes[len(pushes)-1]
+	if head != link.Head || newest.Event != "push" || newest.Commit == head || time.Since(newest.CreatedAt) > visibleWithin {
+		return head, nil
+	}
+	if _, err := p.Repositories.Commit(ctx, link.AppID, newest.Commit); models.IsCode(err, models.NotFound) {
+		return "", models.Errorf(models.Unavailable, "GitHub does not show %s yet", short(newest.Commit))
+	}
+	return head, nil
+}
+
+// unreachable records that the ref could not be fetched. Where that may pass, the
+// deliveries stay, and the error is returned.
+func (p *Platform) unreachable(ctx context.Context, link models.GitHubLink, pushes []models.WebhookDelivery, err error) (judgement, error) {
+	verdict := judgement{Outcome: models.OutcomeFailed, Reason: narrative.Clean(err.Error())}
+	switch models.CodeOf(err) {
+	case models.Unavailable, models.TooMany, models.Internal:
+		if len(pushes) > 0 {
+			p.note(ctx, pushes[len(pushes)-1], judgement{Outcome: models.OutcomeWaiting, Reason: verdict.Reason})
+		}
+		return judgement{Outcome: models.OutcomeWaiting, Reason: verdict.Reason}, err
+	case models.Unauthorized:
+		if link.Installation == 0 {
+			p.distrust(ctx, link.UserID)
+		}
+	}
+	p.trouble(ctx, link, verdict.Reason)
+	return verdict, p.conclusion(ctx, pushes, verdict)
+}
+
+// note writes what is known of a delivery that is not decided yet.
+func (p *Platform) note(ctx context.Context, delivery models.WebhookDelivery, what judgement) {
+	delivery.Outcome, delivery.Reason = what.Outcome, what.Reason
+	if err := p.Store.DecideDelivery(ctx, delivery); err != nil {
+		p.Log.Warn("note a delivery", "error", err)
+	}
+}
+
+// trouble notes why a link does not work; "" is that it does.
+func (p *Platform) trouble(ctx context.Context, link models.GitHubLink, why string) {
+	if link.Trouble == why {
+		return
+	}
+	_, err := p.Store.UpdateGitHubLink(ctx, link.ID, func(row *models.GitHubLink) error {
+		row.Trouble = why
+		return nil
+	})
+	if err != nil && !models.IsCode(err, models.NotFound) {
+		p.Log.Warn("note a link's trouble", "error", err)
+	}
+}
+
+// cause is why a ref is followed: the deliveries that say so, or one of another
+// App's, such as of a pull request.
+type cause struct {
+	pushes   []models.WebhookDelivery
+	delivery *models.ID
+}
+
+// candidate gathers what there is to know about a fetched commit.
+func (p *Platform) candidate(ctx context.Context, app models.App, link models.GitHubLink, commit models.Commit) (candidate, error) {
+	c := candidate{
+		Commit: commit.ID, Message: commit.Message, Decided: link.Head == commit.ID, Auto: link.AutoDeploy, Paths: link.Paths,
+	}
+	build, w, err := p.running(ctx, app, commit.ID)
+	if err != nil {
+		return c, err
+	}
+	if w != nil {
+		c.Running = build.Number
+	}
+	base := models.ZeroObject
+	if app.LiveReleaseID != nil {
+		live, err := p.Store.Release(ctx, *app.LiveReleaseID)
+		if err != nil {
+			return c, err
+		}
+		if live.Commit == commit.ID {
+			c.Live = live.Name()
+		}
+		base = live.Commit
+	}
+	if len(link.Paths) == 0 || c.Live != "" {
+		return c, nil
+	}
+	c.Changed, err = p.Repositories.Changes(ctx, app.ID, base, commit.ID, maxChanged)
+	if models.IsCode(err, models.NotFound) || models.IsCode(err, models.Invalid) { // what is live was no commit of this repository
+		c.Changed, err = p.Repositories.Changes(ctx, app.ID, models.ZeroObject, commit.ID, maxChanged)
+	}
+	return c, err
+}
+
+// deployHead makes the commit a Build, in one transaction with the outcome of the
+// deliveries: it is built once, whenever Sky is killed.
+func (p *Platform) deployHead(ctx context.Context, app models.App, link models.GitHubLink, commit models.Commit, cause cause) (judgement, error) {
+	settled := settle(cause.pushes, commit.ID, judgement{Outcome: models.OutcomeDeployed})
+	delivery := cause.delivery
+	for _, push := range settled {
+		if push.Outcome == models.OutcomeDeployed {
+			delivery = &push.ID
+		}
+	}
+	build, err := p.lineUpFetched(ctx, app, link, fetched{commit, delivery, nil, func(tx *store.Store, build models.Build) error {
+		for i := range settled {
+			if settled[i].Outcome == models.OutcomeDeployed {
+				settled[i].BuildID = &build.ID
+			}
+		}
+		return decide(ctx, tx, link, commit.ID, settled)
+	}})
+	if err != nil {
+		return p.unreachable(ctx, link, cause.pushes, err)
+	}
+	return judgement{Outcome: models.OutcomeDeployed, Reason: fmt.Sprintf("build #%d of %s", build.Number, app.Name), Build: &build.ID}, nil
+}
+
+// fetched is a commit to deploy, and the delivery that asked for it.
+type fetched struct {
+	commit   models.Commit
+	delivery *models.ID
+	actor    *models.Actor // who asked for it by hand; nil is who made the link
+	beside   func(tx *store.Store, build models.Build) error
+}
+
+// lineUpFetched puts a fetched commit into the App's lane, in the name of who made
+// the link.
+func (p *Platform) lineUpFetched(ctx context.Context, app models.App, link models.GitHubLink, what fetched) (models.Build, error) {
+	actor, err := p.linker(ctx, app, link)
+	if what.actor != nil {
+		actor, err = *what.actor, nil
+	}
+	if err != nil {
+		return models.Build{}, err
+	}
+	branch := branchPrefix + app.DeployBranch
+	current, err := p.Repositories.Ref(ctx, app.ID, branch)
+	if err != nil {
+		return models.Build{}, fmt.Errorf("read %s: %w", branch, err)
+	}
+	build := models.Build{
+		Ref: branch, Commit: what.commit.ID, Subject: narrative.Clean(what.commit.Subject), DeliveryID: what.delivery, Hosted: true,
+		Updates: []models.RefUpdate{{Name: branch, Old: current, New: what.commit.ID}},
+	}
+	build, _, err = p.lineUp(ctx, order{
+		actor: actor, app: app, build: build, what: fact{kind: "github.push", detail: short(what.commit.ID), app: &app},
+		beside: func(tx *store.Store, build models.Build) error {
+			if err := queueTask(ctx, tx, taskReport, about{ID: build.ID}, now()); err != nil || what.beside == nil {
+				return err
+			}
+			return what.beside(tx, build)
+		},
+	})
+	p.work.ring()
+	return build, err
+}
+
+// linker is who made the link, if they may deploy still.
+func (p *Platform) linker(ctx context.Context, app models.App, link models.GitHubLink) (models.Actor, error) {
+	actor, err := p.actor(ctx, link.UserID, "github "+link.Repository)
+	actor.Scopes = models.AllScopes()
+	if err == nil {
+		err = p.permit(ctx, actor, models.AppDeploy, app.OrganisationID)
+	}
+	switch models.CodeOf(err) {
+	case models.NotFound, models.Forbidden, models.Unauthorized:
+		return actor, models.Errorf(models.Forbidden, "who linked %s may no longer deploy %s", link.Repository, app.Name).
+			WithRemedy("somebody who may takes the link over: sky github repair")
+	}
+	return actor, err
+}
+
+// decided records that a head was decided on, with what became of the deliveries.
+func (p *Platform) decided(ctx context.Context, link models.GitHubLink, head string, settled []models.WebhookDelivery) error {
+	return p.Store.Transact(ctx, func(tx *store.Store) error { return decide(ctx, tx, link, head, settled) })
+}
+
+func decide(ctx context.Context, tx *store.Store, link models.GitHubLink, head string, settled []models.WebhookDelivery) error {
+	_, err := tx.UpdateGitHubLink(ctx, link.ID, func(row *models.GitHubLink) error {
+		row.Head, row.Trouble = head, ""
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return conclude(ctx, tx, settled)
+}
+
+// conclusion gives deliveries one outcome.
+func (p *Platform) conclusion(ctx context.Context, deliveries []models.WebhookDelivery, what judgement) error {
+	for i := range deliveries {
+		deliveries[i].Outcome, deliveries[i].Reason = what.Outcome, what.Reason
+	}
+	return p.Store.Transact(ctx, func(tx *store.Store) error { return conclude(ctx, tx, deliveries) })
+}
+
+// conclude writes what became of deliveries.
+func conclude(ctx context.Context, tx *store.Store, deliveries []models.WebhookDelivery) error {
+	at := now()
+	for _, delivery := range deliveries {
+		delivery.State, delivery.FinishedAt = stateFor(delivery.Outcome), &at
+		if err := tx.DecideDelivery(ctx, delivery); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func stateFor(outcome models.Outcome) models.DeliveryState {
+	switch outcome {
+	case models.OutcomeDeployed, models.OutcomePreview, models.OutcomeNoted, models.OutcomeApproval:
+		return models.DeliveryDone
+	case models.OutcomeFailed, models.OutcomeQuota:
+		return models.DeliveryFailed
+	case models.OutcomeBadSignature:
+		return models.DeliveryRefused
+	default:
+		return models.DeliveryIgnored
+	}
+}
+
+// decideOther decides on a delivery that is not about the head of the link's ref.
+func (p *Platform) decideOther(ctx context.Context, link models.GitHubLink, delivery models.WebhookDelivery) error {
+	what, err := p.consider(ctx, link, delivery)
+	if err != nil {
+		p.note(ctx, delivery, judgement{Outcome: models.OutcomeWaiting, Reason: narrative.Clean(err.Error())})
+		return err
+	}
+	return p.conclusion(ctx, []models.WebhookDelivery{delivery}, what)
+}
+
+func (p *Platform) consider(ctx context.Context, link models.GitHubLink, delivery models.WebhookDelivery) (judgement, error) {
+	switch delivery.Event {
+	case "push":
+		if delivery.Ref == link.Ref {
+			p.trouble(ctx, link, "the branch "+link.Branch()+" was deleted")
+			return judgement{Outcome: models.OutcomeDeleted, Reason: "the branch was deleted; what is live goes on"}, nil
+		}
+		return judgement{Outcome: models.OutcomeOtherBranch, Reason: fmt.Sprintf("%s, where %s deploys", narrative.Clean(delivery.Ref), link.Branch())}, nil
+	case "ping":
+		return judgement{Outcome: models.OutcomeNoted, Reason: "the webhook works"}, nil
+	case "repository", "installation", "installation_repositories":
+		return p.reconsiderRepository(ctx, link)
+	case "pull_request":
+		return p.considerPull(ctx, link, delivery)
+	}
+	return judgement{Outcome: models.OutcomeUnknown, Reason: "Sky does nothing about this event"}, nil
+}
+
+// reconsiderRepository asks GitHub what the repository is called now, and whether
+// it is still there.
+func (p *Platform) reconsiderRepository(ctx context.Context, link models.GitHubLink) (judgement, error) {
+	access, err := p.linkAccess(ctx, link)
+	var found github.Repository
+	if err == nil {
+		found, err = access.client.RepositoryByID(ctx, link.RepositoryID)
+	}
+	switch {
+	case models.IsCode(err, models.NotFound), models.IsCode(err, models.Unauthorized), models.IsCode(err, models.Forbidden):
+		p.trouble(ctx, link, "the repository is gone, or GitHub shows it no more")
+		return judgement{Outcome: models.OutcomeNoted, Reason: "the repository is gone, or GitHub shows it no more"}, nil
+	}
+	if err != nil {
+		return judgement{}, err
+	}
+	if found.Name == link.Repository && link.Trouble == "" {
+		return judgement{Outcome: models.OutcomeNoted, Reason: "the repository is where it was"}, nil
+	}
+	_, err = p.Store.UpdateGitHubLink(ctx, link.ID, func(row *models.GitHubLink) error {
+		row.Repository, row.Trouble = found.Name, ""
+		return nil
+	})
+	return judgement{Outcome: models.OutcomeNoted, Reason: "the repository is called " + found.Name + " now"}, err
+}

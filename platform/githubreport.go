@@ -1,0 +1,105 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/skypanel/sky/github"
+	"github.com/skypanel/sky/internal/narrative"
+	"github.com/skypanel/sky/models"
+)
+
+// report tells GitHub how a Build stands: a commit status and a deployment. ended
+// says that it has ended; before that it is pending, unless GitHub was told the end
+// already. What GitHub refuses is kept with the Build and harms nothing.
+func (p *Platform) report(ctx context.Context, id models.ID, ended bool) error {
+	build, err := p.Store.Build(ctx, id)
+	if models.IsCode(err, models.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	link, err := p.Store.GitHubLinkOf(ctx, build.AppID)
+	if models.IsCode(err, models.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	told, err := p.Store.GitHubReport(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !ended && told.State != "" && told.State != string(github.Pending) {
+		return nil
+	}
+	app, err := p.Store.App(ctx, build.AppID)
+	if err != nil {
+		return err
+	}
+	said, err := p.reportOf(ctx, app, link, build, ended)
+	if err != nil {
+		return err
+	}
+	return p.tell(ctx, link, told, said)
+}
+
+// reportOf is what there is to say of a Build.
+func (p *Platform) reportOf(ctx context.Context, app models.App, link models.GitHubLink, build models.Build, ended bool) (github.Report, error) {
+	said := github.Report{
+		Commit: build.Commit, State: github.Pending, Context: "sky/" + app.Name, LogURL: p.buildURL(app, build),
+		URL: p.Settings.URL(app.Name), Environment: app.Name, Transient: link.Branch() == "",
+		Description: fmt.Sprintf("Build #%d is under way", build.Number),
+	}
+	if !ended {
+		return said, nil
+	}
+	reason, _, _ := strings.Cut(build.Error, "\n")
+	switch {
+	case build.State == models.BuildCancelled:
+		said.State, said.Description = github.Failed, fmt.Sprintf("Build #%d was not finished: %s", build.Number, reason)
+	case build.Error != "":
+		said.State, said.Description = github.Failure, fmt.Sprintf("Build #%d failed: %s", build.Number, reason)
+	default:
+		release, err := p.Store.ReleaseOfBuild(ctx, build.ID)
+		if err != nil {
+			return said, err
+		}
+		said.State, said.Description = github.Success, release.Name()+" is live"
+	}
+	return said, nil
+}
+
+// buildURL is where people read a Build's log.
+func (p *Platform) buildURL(app models.App, build models.Build) string {
+	return fmt.Sprintf("%s/builds/%s/%d", p.Settings.PublicURL, app.Name, build.Number)
+}
+
+// tell writes a report to GitHub, and to the database what became of that.
+func (p *Platform) tell(ctx context.Context, link models.GitHubLink, told models.GitHubReport, said github.Report) error {
+	access, err := p.linkAccess(ctx, link)
+	if err == nil {
+		err = access.client.SetStatus(ctx, link.Repository, said)
+	}
+	if err == nil && told.Deployment == 0 {
+		told.Deployment, err = access.client.CreateDeployment(ctx, link.Repository, said)
+	}
+	if err == nil {
+		err = access.client.SetDeployment(ctx, link.Repository, told.Deployment, said)
+	}
+	told.State, told.Error = string(said.State), ""
+	if err != nil {
+		told.Error = narrative.Clean(err.Error())
+	}
+	kept := p.Store.PutGitHubReport(ctx, &told)
+	if models.IsCode(err, models.Unauthorized) && link.Installation == 0 {
+		p.distrust(ctx, link.UserID)
+	}
+	if err != nil && pauseAfter(err, 1) > 0 {
+		return errors.Join(err, kept)
+	}
+	return errors.Join(kept, p.reportPreview(ctx, link, said))
+}
