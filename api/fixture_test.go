@@ -39,6 +39,18 @@ type repositories struct{}
 func (repositories) Create(context.Context, models.ID) error                { return nil }
 func (repositories) Remove(context.Context, models.ID) error                { return nil }
 func (repositories) Ref(context.Context, models.ID, string) (string, error) { return "", nil }
+func (repositories) RemoteHead(context.Context, platform.Remote, string) (string, error) {
+	return models.ZeroObject, nil
+}
+
+func (repositories) Fetch(context.Context, models.ID, platform.Remote, string) (string, error) {
+	return "", models.Errorf(models.NotFound, "there is no remote")
+}
+
+func (repositories) Changes(context.Context, models.ID, string, string, int) ([]string, error) {
+	return nil, nil
+}
+
 func (repositories) UpdateRefs(context.Context, models.ID, []*models.RefUpdate, bool) error {
 	return nil
 }

@@ -44,6 +44,18 @@ func (r *repositories) Ref(_ context.Context, _ models.ID, name string) (string,
 	return models.ZeroObject, nil
 }
 
+func (r *repositories) RemoteHead(context.Context, Remote, string) (string, error) {
+	return models.ZeroObject, nil
+}
+
+func (r *repositories) Fetch(context.Context, models.ID, Remote, string) (string, error) {
+	return "", models.Errorf(models.NotFound, "there is no remote")
+}
+
+func (r *repositories) Changes(context.Context, models.ID, string, string, int) ([]string, error) {
+	return nil, nil
+}
+
 func (r *repositories) UpdateRefs(_ context.Context, _ models.ID, updates []*models.RefUpdate, _ bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -201,6 +213,8 @@ type stage struct {
 	dir   string
 	db    string // its file or URL
 	dns   records
+	// configure changes the Platform before it starts.
+	configure []func(*Platform)
 }
 
 // records is a DNS: what is not in it does not exist.
@@ -213,9 +227,9 @@ func (r records) LookupTXT(_ context.Context, name string) ([]string, error) {
 	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 }
 
-func newStage(t *testing.T) *stage {
+func newStage(t *testing.T, configure ...func(*Platform)) *stage {
 	t.Helper()
-	s := &stage{dir: t.TempDir(), repos: &repositories{refs: map[string]string{}}, build: &builder{}, dns: records{}}
+	s := &stage{dir: t.TempDir(), repos: &repositories{refs: map[string]string{}}, build: &builder{}, dns: records{}, configure: configure}
 	s.nodes = &nodes{changed: make(chan struct{}), observed: map[models.ID]protocol.InstanceStatus{}}
 	s.db = filepath.Join(s.dir, "sky.db")
 	if testenv.OnPostgres() {
@@ -252,6 +266,9 @@ func (s *stage) open(t *testing.T) {
 	}
 	p.Roller = &rollout.Roller{Store: p, Fleet: s.nodes, Patience: time.Minute}
 	s.Platform, s.nodes.platform = p, p
+	for _, change := range s.configure {
+		change(p)
+	}
 	require.NoError(t, p.Start(t.Context()))
 	t.Cleanup(func() {
 		p.Stop()
