@@ -111,7 +111,7 @@ func (h *Host) getUser(c *call) answer {
 		"name": a.Login, "company": nil, "blog": "", "location": nil, "email": a.email(), "hireable": nil, "bio": nil,
 		"public_repos": public, "public_gists": 0, "followers": 0, "following": 0,
 		"created_at": a.created, "updated_at": a.created, "private_gists": 0, "total_private_repos": private,
-		"owned_private_repos": private, "disk_usage": 0, "collaborators": 0, "two_factor_authentication": true,
+		"owned_private_repos": private, "disk_usage": 0, "collaborators": 0, "two_factor_authentication": true, "user_view_type": "private",
 	})
 	return ok(shape)
 }

@@ -25,6 +25,7 @@ type AppOptions struct {
 	Secret      string            // of the webhook
 	Permissions map[string]string // such as contents: read; nil is all that Sky could want
 	Events      []string          // nil is push and pull_request
+	Expiring    bool              // its users' tokens end after eight hours and can be refreshed
 }
 
 // App is what a registered GitHub App must know.
@@ -42,6 +43,7 @@ type app struct {
 	hook        *hook
 	permissions map[string]string
 	events      []string
+	expiring    bool
 	created     time.Time
 }
 
@@ -57,7 +59,7 @@ func (h *Host) AddApp(o AppOptions) (App, error) {
 	made := &app{
 		App:   App{ID: h.id(), Slug: o.Slug, ClientID: oauth.id, ClientSecret: oauth.secret},
 		owner: h.addAccount(o.Owner), bot: h.addAccount(o.Slug + "[bot]"), key: key, created: h.now(),
-		permissions: o.Permissions, events: o.Events,
+		permissions: o.Permissions, events: o.Events, expiring: o.Expiring,
 	}
 	made.PrivateKey = pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
 	if made.permissions == nil {
@@ -155,9 +157,9 @@ func (h *Host) RevokeAuthorization(login, clientID string) error {
 	if user == nil || client == nil {
 		return fmt.Errorf("the stand-in has no user %s with an app %s", login, clientID)
 	}
-	for value, t := range h.tokens {
+	for _, t := range h.tokens {
 		if t.user == user && t.client == client {
-			delete(h.tokens, value)
+			h.revoke(t)
 		}
 	}
 	if client.app != nil && client.app.hook.asks("github_app_authorization") {

@@ -76,3 +76,24 @@ func TestAppTokenIsChecked(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "sky", known.GetSlug())
 }
+
+func TestExpiringUserTokenIsRefreshed(t *testing.T) {
+	h, _ := shop(t)
+	app, err := h.AddApp(AppOptions{Slug: "sky", Owner: "acme", Callback: "http://sky.test/callback", Expiring: true})
+	require.NoError(t, err)
+	config := signIn(h, OAuthApp{ClientID: app.ClientID, ClientSecret: app.ClientSecret})
+	first, err := config.Exchange(t.Context(), approved(t, h, config.AuthCodeURL("s")).Get("code"))
+	require.NoError(t, err)
+	require.EqualValues(t, 8*3600, first.Extra("expires_in"))
+	h.Advance(9 * time.Hour)
+	_, response, err := api(t, h, first.AccessToken).Users.Get(t.Context(), "")
+	refused(t, http.StatusUnauthorized, response, err)
+
+	first.Expiry = time.Now().Add(-time.Minute)
+	second, err := config.TokenSource(t.Context(), first).Token()
+	require.NoError(t, err)
+	_, _, err = api(t, h, second.AccessToken).Users.Get(t.Context(), "")
+	require.NoError(t, err)
+	_, err = config.TokenSource(t.Context(), first).Token()
+	require.ErrorContains(t, err, "bad_refresh_token")
+}

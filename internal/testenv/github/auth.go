@@ -24,6 +24,7 @@ type token struct {
 	repos        []*repository // an installation token's, if not all of its
 	expires      time.Time     // zero is never
 	used         int
+	revoked      bool
 }
 
 // AddToken makes a personal access token of a user.
@@ -37,7 +38,7 @@ func (h *Host) AddToken(login string, scopes ...string) string {
 func (h *Host) RevokeToken(value string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.tokens, value)
+	h.revoke(h.tokens[value])
 	h.broadcast()
 }
 
@@ -60,6 +61,14 @@ func (h *Host) issue(prefix string, t token) *token {
 	t.value = prefix + strings.ReplaceAll(uuid.NewString()+uuid.NewString(), "-", "")[:36]
 	h.tokens[t.value] = &t
 	return &t
+}
+
+// revoke ends a token, also for those who would refresh it. mu is held.
+func (h *Host) revoke(t *token) {
+	if t != nil {
+		t.revoked = true
+		delete(h.tokens, t.value)
+	}
 }
 
 func (t *token) expired(now time.Time) bool { return !t.expires.IsZero() && !now.Before(t.expires) }

@@ -18,7 +18,7 @@ type word struct {
 // Command does what a transcript's words say and returns what is to be printed.
 // Without words it returns the list of them.
 func (h *Host) Command(args []string) (output string, err error) {
-	words := slices.Concat(h.peopleWords(), h.pushWords(), h.faultWords(), h.lookWords())
+	words := slices.Concat(h.peopleWords(), h.appWords(), h.pushWords(), h.faultWords(), h.lookWords())
 	if len(args) == 0 {
 		var usage strings.Builder
 		for _, w := range words {

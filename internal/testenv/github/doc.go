@@ -4,6 +4,8 @@
 // are checked against GitHub's published description. The product never imports
 // it.
 //
+// A hook's deliveries are sent one after another, in the order of their events.
+//
 // A Host is driven by methods, or by the words of Command. Nothing in it waits
 // for a clock: Wait and WaitDelivery return when what they ask for has happened,
 // and Advance moves its clock.

@@ -47,7 +47,8 @@ type Host struct {
 	installs []*installation
 	tokens   map[string]*token
 	codes    map[string]*code
-	browser  *account // who sits before the browser
+	renewals map[string]*token // by refresh token
+	browser  *account          // who sits before the browser
 	denies   bool
 
 	requests   []Request
@@ -72,7 +73,7 @@ func New(options Options) (*Host, error) {
 	h := &Host{
 		git: &git{dir: dir, life: life}, ownsDir: owns, life: life, end: end, lastID: 1000,
 		changed: make(chan struct{}), moved: map[string]*repository{}, tokens: map[string]*token{},
-		codes: map[string]*code{}, tails: map[int64]chan struct{}{},
+		codes: map[string]*code{}, renewals: map[string]*token{}, tails: map[int64]chan struct{}{},
 	}
 	h.routes()
 	h.server = httptest.NewUnstartedServer(http.HandlerFunc(h.serve))
@@ -103,7 +104,9 @@ func Start(t testing.TB) *Host {
 // Close ends the server, drops what was not delivered, and returns when nothing
 // of the Host runs any more.
 func (h *Host) Close() error {
-	h.end()
+	h.mu.Lock()
+	h.end() // from here on nothing new is sent
+	h.mu.Unlock()
 	h.sending.Wait()
 	h.server.Close()
 	if h.ownsDir == "" {

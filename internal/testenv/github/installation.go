@@ -125,9 +125,9 @@ func (h *Host) UnsuspendInstallation(id int64) error {
 func (h *Host) DeleteInstallation(id int64) error {
 	return h.changeInstallation(id, func(i *installation) error {
 		h.installs = slices.DeleteFunc(h.installs, func(other *installation) bool { return other == i })
-		for value, t := range h.tokens {
+		for _, t := range h.tokens {
 			if t.installation == i {
-				delete(h.tokens, value)
+				h.revoke(t)
 			}
 		}
 		h.emitApp(i, "installation", "deleted", object{"repositories": h.brief(i.reached(h))})

@@ -1,11 +1,6 @@
 package github
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -151,82 +146,6 @@ func extends(callback, redirect string) bool {
 	return below == base || strings.HasPrefix(below, strings.TrimSuffix(base, "/")+"/")
 }
 
-// accessToken answers the exchange of a code for a token.
-func (h *Host) accessToken(w http.ResponseWriter, r *http.Request) {
-	asked, err := exchangeForm(r)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	h.mu.Lock()
-	result := h.exchange(asked)
-	h.mu.Unlock()
-	if strings.Contains(r.Header.Get("Accept"), "json") {
-		body := object{}
-		for name := range result {
-			body[name] = result.Get(name)
-		}
-		writeJSON(w, http.StatusOK, body)
-		return
-	}
-	w.Header().Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-	_, _ = w.Write([]byte(result.Encode()))
-}
-
-func exchangeForm(r *http.Request) (url.Values, error) {
-	if !strings.Contains(r.Header.Get("Content-Type"), "json") {
-		err := r.ParseForm()
-		form := r.PostForm
-		if id, secret, basic := r.BasicAuth(); basic && err == nil && form.Get("client_id") == "" {
-			form.Set("client_id", id)
-			form.Set("client_secret", secret)
-		}
-		return form, err
-	}
-	var body map[string]string
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-		return nil, errors.New("problems parsing JSON")
-	}
-	form := url.Values{}
-	for name, value := range body {
-		form.Set(name, value)
-	}
-	return form, nil
-}
-
-// exchange takes a code, which is then used up. mu is held.
-func (h *Host) exchange(asked url.Values) url.Values {
-	client := h.client(asked.Get("client_id"))
-	if client == nil || subtle.ConstantTimeCompare([]byte(client.secret), []byte(asked.Get("client_secret"))) != 1 {
-		return oauthError("incorrect_client_credentials", "The client_id and/or client_secret passed are incorrect.")
-	}
-	given := h.codes[asked.Get("code")]
-	if given == nil || given.client != client || !h.now().Before(given.expires) {
-		return oauthError("bad_verification_code", "The code passed is incorrect or expired.")
-	}
-	if redirect := asked.Get("redirect_uri"); redirect != "" && redirect != given.redirect {
-		return oauthError("redirect_uri_mismatch", "The redirect_uri MUST match the registered callback URL for this application.")
-	}
-	delete(h.codes, asked.Get("code"))
-	sum := sha256.Sum256([]byte(asked.Get("code_verifier")))
-	if given.challenge != "" && given.challenge != base64.RawURLEncoding.EncodeToString(sum[:]) {
-		return oauthError("bad_verification_code", "The code passed is incorrect or expired.")
-	}
-	prefix := "gho_"
-	if client.app != nil {
-		prefix = "ghu_"
-	}
-	t := h.issue(prefix, token{user: given.user, client: client, scopes: given.scopes})
-	return url.Values{"access_token": {t.value}, "token_type": {"bearer"}, "scope": {strings.Join(t.scopes, ",")}}
-}
-
-func oauthError(name, description string) url.Values {
-	return url.Values{
-		"error": {name}, "error_description": {description},
-		"error_uri": {"https://docs.github.com/apps/managing-oauth-apps/troubleshooting-oauth-app-access-token-request-errors/"},
-	}
-}
-
 // admitClient checks the client's own credentials.
 func (h *Host) admitClient(c *call) *answer {
 	id, secret, _ := c.BasicAuth()
@@ -258,7 +177,7 @@ func (h *Host) deleteToken(c *call) answer {
 	if refused != nil {
 		return *refused
 	}
-	delete(h.tokens, t.value)
+	h.revoke(t)
 	return gone()
 }
 
@@ -269,9 +188,9 @@ func (h *Host) deleteGrant(c *call) answer {
 	if refused != nil {
 		return *refused
 	}
-	for value, other := range h.tokens {
+	for _, other := range h.tokens {
 		if other.client == t.client && other.user == t.user {
-			delete(h.tokens, value)
+			h.revoke(other)
 		}
 	}
 	return gone()

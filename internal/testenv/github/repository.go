@@ -197,7 +197,7 @@ func (h *Host) shapes(c *call, repos []*repository) []object {
 }
 
 // searchRepositories answers GET /search/repositories: words of the name, and the
-// qualifiers user:, org:, repo:, is: and fork:.
+// qualifiers user:, org: and repo:. Others are not heeded.
 func (h *Host) searchRepositories(c *call) answer {
 	terms := strings.Fields(c.URL.Query().Get("q"))
 	if len(terms) == 0 {
