@@ -56,28 +56,29 @@ func Description(t testing.TB) []byte {
 // published is a file of an npm package, which is kept in the user's cache.
 func published(t testing.TB, name, file string) []byte {
 	t.Helper()
-	archive, err := packed(name)
+	kept, err := packed(name, file)
 	if err != nil {
 		if os.Getenv("SKY_TEST_NPM") != "required" {
 			t.Skipf("npm cannot be reached: %v", err)
 		}
 		t.Fatal(err)
 	}
-	content, err := unpack(archive, file)
+	content, err := os.ReadFile(kept)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return content
 }
 
-// packed fetches a package at a version, once, and returns where it is.
-func packed(name string) (string, error) {
+// packed fetches a package at a version, once, and returns where the file of it
+// is: the archive is far larger.
+func packed(name, file string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = os.TempDir()
 	}
 	dir := filepath.Join(cache, "sky-test-npm")
-	kept := filepath.Join(dir, filepath.Base(name)+".tgz")
+	kept := filepath.Join(dir, filepath.Base(name)+"-"+filepath.Base(file))
 	if _, err := os.Stat(kept); err == nil {
 		return kept, nil
 	}
@@ -96,26 +97,36 @@ func packed(name string) (string, error) {
 	if err != nil || len(made) != 1 {
 		return "", errors.Join(fmt.Errorf("npm pack %s left %d archives", name, len(made)), err)
 	}
-	return kept, os.Rename(made[0], kept)
+	unpacked := filepath.Join(fresh, "unpacked")
+	if err := unpack(made[0], file, unpacked); err != nil {
+		return "", err
+	}
+	return kept, os.Rename(unpacked, kept)
 }
 
-func unpack(archive, name string) ([]byte, error) {
+// unpack writes one file of an archive to another place.
+func unpack(archive, name, to string) error {
 	file, err := os.Open(archive)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer file.Close()
 	unzipped, err := gzip.NewReader(file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", archive, err)
+		return fmt.Errorf("%s: %w", archive, err)
 	}
 	for files := tar.NewReader(unzipped); ; {
 		header, err := files.Next()
 		if err != nil {
-			return nil, fmt.Errorf("%s has no %s: %w", archive, name, err)
+			return fmt.Errorf("%s has no %s: %w", archive, name, err)
 		}
-		if header.Name == name {
-			return io.ReadAll(files)
+		if header.Name != name {
+			continue
 		}
+		content, err := io.ReadAll(files)
+		if err != nil {
+			return fmt.Errorf("unpack %s of %s: %w", name, archive, err)
+		}
+		return os.WriteFile(to, content, 0o644)
 	}
 }

@@ -28,7 +28,7 @@ type judge struct {
 func newJudge(t *testing.T) *judge {
 	t.Helper()
 	j := &judge{t: t, document: &openapi3.T{}, judged: map[string]bool{}}
-	require.NoError(t, json.Unmarshal(Description(t), j.document))
+	require.NoError(t, json.Unmarshal(described(t), j.document))
 	require.NoError(t, openapi3.NewLoader().ResolveRefsIn(j.document, nil))
 	return j
 }
