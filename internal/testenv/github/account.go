@@ -56,8 +56,11 @@ func (h *Host) account(login string) *account {
 }
 
 func (a *account) kind() string {
-	if a.organization {
+	switch {
+	case a.organization:
 		return "Organization"
+	case strings.HasSuffix(a.Login, "[bot]"):
+		return "Bot"
 	}
 	return "User"
 }
@@ -87,6 +90,17 @@ func (h *Host) userShape(a *account) object {
 		"gists_url": url + "/gists{/gist_id}", "starred_url": url + "/starred{/owner}{/repo}",
 		"subscriptions_url": url + "/subscriptions", "organizations_url": url + "/orgs", "repos_url": url + "/repos",
 		"events_url": url + "/events{/privacy}", "received_events_url": url + "/received_events",
+	}
+}
+
+// organizationShape is an organization as payloads show it.
+func (h *Host) organizationShape(a *account) object {
+	url := h.api() + "/orgs/" + a.Login
+	return object{
+		"login": a.Login, "id": a.ID, "node_id": nodeID("Organization", a.ID), "url": url, "repos_url": url + "/repos",
+		"events_url": url + "/events", "hooks_url": url + "/hooks", "issues_url": url + "/issues",
+		"members_url": url + "/members{/member}", "public_members_url": url + "/public_members{/member}",
+		"avatar_url": fmt.Sprintf("%s/avatars/u/%d", h.URL, a.ID), "description": nil,
 	}
 }
 

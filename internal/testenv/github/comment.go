@@ -36,15 +36,12 @@ func (h *Host) Comments(full string, number int) []Comment {
 
 func (h *Host) commentShape(r *repository, m *Comment) object {
 	issue := fmt.Sprintf("%s/issues/%d", h.repoAPI(r), m.Number)
-	association := "NONE"
-	if r.role(m.author) > roleNone {
-		association = "COLLABORATOR"
-	}
+	self := fmt.Sprintf("%s/issues/comments/%d", h.repoAPI(r), m.ID)
 	return object{
-		"id": m.ID, "node_id": nodeID("IssueComment", m.ID), "url": fmt.Sprintf("%s/issues/comments/%d", h.repoAPI(r), m.ID),
+		"id": m.ID, "node_id": nodeID("IssueComment", m.ID), "url": self, "reactions": reactions(self),
 		"html_url":  fmt.Sprintf("%s/pull/%d#issuecomment-%d", h.repoURL(r), m.Number, m.ID),
 		"issue_url": issue, "body": m.Body, "user": h.userShape(m.author), "created_at": m.made, "updated_at": m.updated,
-		"author_association": association, "performed_via_github_app": nil,
+		"author_association": association(r, m.author), "performed_via_github_app": nil,
 	}
 }
 
@@ -87,7 +84,7 @@ func (h *Host) createComment(c *call) answer {
 	}
 	made := &Comment{ID: h.id(), Number: number, Body: body, author: c.actor(), Login: c.actor().Login, made: h.now(), updated: h.now()}
 	c.repo.comments = append(c.repo.comments, made)
-	h.emitComment(c, "created", made)
+	h.emitComment(c, "created", made, nil)
 	return created(h.commentShape(c.repo, made))
 }
 
@@ -104,13 +101,13 @@ func (c *call) comment() (string, *answer) {
 	return asked.Body, nil
 }
 
-func (h *Host) emitComment(c *call, action string, m *Comment) {
-	h.emit(c.repo, "issue_comment", c.actor(), object{
+func (h *Host) emitComment(c *call, action string, m *Comment, more object) {
+	payload := object{
 		"action": action, "comment": h.commentShape(c.repo, m),
-		"issue": object{"number": m.Number, "url": fmt.Sprintf("%s/issues/%d", h.repoAPI(c.repo), m.Number), "pull_request": object{
-			"url": fmt.Sprintf("%s/pulls/%d", h.repoAPI(c.repo), m.Number),
-		}},
-	})
+		"issue": h.issueShape(c.repo, c.repo.pull(m.Number), c.repo.commentsOn(m.Number)),
+	}
+	payload.add(more)
+	h.emit(c.repo, "issue_comment", c.actor(), payload)
 }
 
 func (c *call) oldComment() *Comment {
@@ -148,9 +145,10 @@ func (h *Host) editComment(c *call) answer {
 	if refused != nil {
 		return *refused
 	}
+	former := m.Body
 	m.Body, m.updated = body, h.now()
 	m.Edits++
-	h.emitComment(c, "edited", m)
+	h.emitComment(c, "edited", m, object{"changes": object{"body": object{"from": former}}})
 	return ok(h.commentShape(c.repo, m))
 }
 
@@ -164,6 +162,6 @@ func (h *Host) deleteComment(c *call) answer {
 		return fail(403, "Must have admin rights to Repository.")
 	}
 	c.repo.comments = slices.DeleteFunc(c.repo.comments, func(other *Comment) bool { return other == m })
-	h.emitComment(c, "deleted", m)
+	h.emitComment(c, "deleted", m, nil)
 	return gone()
 }

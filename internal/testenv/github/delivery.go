@@ -178,10 +178,7 @@ func (h *Host) Quiet(ctx context.Context) error {
 func (h *Host) emit(r *repository, event string, sender *account, payload object) {
 	payload.add(object{"repository": h.repoShape(r), "sender": h.userShape(sender)})
 	if r.owner.organization {
-		payload["organization"] = object{
-			"login": r.owner.Login, "id": r.owner.ID, "node_id": nodeID("Organization", r.owner.ID),
-			"url": h.api() + "/orgs/" + r.owner.Login, "description": nil,
-		}
+		payload["organization"] = h.organizationShape(r.owner)
 	}
 	if event == "push" {
 		h.pushRepository(r, payload["repository"].(object))

@@ -31,6 +31,10 @@ func described(t *testing.T) []byte {
 		part.Paths[path] = all.Paths[path]
 		open = append(open, all.Paths[path])
 	}
+	for name := range strings.FieldsSeq(payloads) {
+		require.Contains(t, all.Components["schemas"], "webhook-"+name)
+		open = append(open, json.RawMessage(`"#/components/schemas/webhook-`+name+`"`))
+	}
 	part.close(all, open)
 	text, err := json.Marshal(part)
 	require.NoError(t, err)

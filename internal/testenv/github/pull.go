@@ -114,15 +114,9 @@ func (h *Host) fullPull(r *repository, p *pull) (object, error) {
 			changed[path] = true
 		}
 	}
-	comments := 0
-	for _, m := range r.comments {
-		if m.Number == p.number {
-			comments++
-		}
-	}
 	shape := h.pullShape(r, p)
 	shape.add(object{
-		"merged": p.merged, "mergeable": true, "rebaseable": true, "mergeable_state": "clean", "merged_by": nil, "comments": comments,
+		"merged": p.merged, "mergeable": true, "rebaseable": true, "mergeable_state": "clean", "merged_by": nil, "comments": r.commentsOn(p.number),
 		"review_comments": 0, "maintainer_can_modify": false, "commits": len(commits), "additions": len(changed), "deletions": 0,
 		"changed_files": len(changed),
 	})

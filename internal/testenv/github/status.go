@@ -64,11 +64,15 @@ func (h *Host) createStatus(c *call) answer {
 	if refused := made.check(c.repo); refused != nil {
 		return *refused
 	}
+	commit, err := h.git.commit(c.repo.dir, made.SHA, nil)
+	if err != nil {
+		return broken(err)
+	}
 	c.repo.statuses = append(c.repo.statuses, made)
 	h.emit(c.repo, "status", c.actor(), object{
 		"id": made.ID, "sha": made.SHA, "name": c.repo.full(), "context": made.Context, "state": made.State,
 		"description": orNull(made.Description), "target_url": orNull(made.TargetURL), "created_at": made.at, "updated_at": made.at,
-		"branches": []object{}, "commit": object{"sha": made.SHA},
+		"branches": []object{}, "commit": h.commitShape(c.repo, commit),
 	})
 	return created(h.statusShape(c.repo, made))
 }
