@@ -35,16 +35,21 @@ func (h *Host) gitDoor(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, withQuery(to, r.URL.Query()), http.StatusMovedPermanently)
 		return
 	}
-	backend, err := h.git.run(h.git.dir, nil, "--exec-path")
+	_, action, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"+r.PathValue("owner")+"/"), "/")
+	h.backend(w, r, "/"+filepath.Base(repo.dir)+"/"+action)
+}
+
+// backend has git answer a request for a path below where repositories are kept.
+func (h *Host) backend(w http.ResponseWriter, r *http.Request, path string) {
+	programs, err := h.git.run(h.git.dir, nil, "--exec-path")
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	inner := r.Clone(r.Context())
-	_, action, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"+r.PathValue("owner")+"/"), "/")
-	inner.URL.Path = "/" + filepath.Base(repo.dir) + "/" + action
+	inner.URL.Path = path
 	door := &cgi.Handler{
-		Path: filepath.Join(backend, "git-http-backend"), Dir: h.git.dir,
+		Path: filepath.Join(programs, "git-http-backend"), Dir: h.git.dir,
 		Env: append(gitEnv(), "GIT_PROJECT_ROOT="+h.git.dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_PROTOCOL="+r.Header.Get("Git-Protocol")),
 		// A client that goes away mid-fetch is no news, and git tells clients the rest.
 		Logger: log.New(io.Discard, "", 0), Stderr: io.Discard,

@@ -77,6 +77,21 @@ func (m *made) changed(fields []string) {
 	}
 }
 
+// difference counts the files and lines that differ.
+func (g *git) difference(repo, revisions string) (files, added, deleted int, err error) {
+	listed, err := g.run(repo, nil, "diff", "--numstat", revisions)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	for line := range strings.Lines(listed) {
+		var more, less int
+		// A binary file has dashes for its lines, which count as none.
+		_, _ = fmt.Sscan(line, &more, &less)
+		files, added, deleted = files+1, added+more, deleted+less
+	}
+	return files, added, deleted, nil
+}
+
 // commitShape is a commit as the REST API shows it.
 func (h *Host) commitShape(r *repository, m *made) object {
 	url := h.repoAPI(r) + "/commits/" + m.sha

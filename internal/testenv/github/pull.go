@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -104,21 +105,24 @@ func (h *Host) getPull(c *call) answer {
 
 // fullPull is a pull request with what only its own page and payloads tell.
 func (h *Host) fullPull(r *repository, p *pull) (object, error) {
-	commits, err := h.git.log(r.dir, nil, p.baseSHA+".."+p.headSHA)
+	commits, err := h.git.run(r.dir, nil, "rev-list", "--count", p.baseSHA+".."+p.headSHA)
 	if err != nil {
 		return nil, err
 	}
-	changed := map[string]bool{}
-	for _, m := range commits {
-		for _, path := range slices.Concat(m.added, m.modified, m.removed) {
-			changed[path] = true
-		}
+	count, err := strconv.Atoi(commits)
+	if err != nil {
+		return nil, err
+	}
+	files, added, deleted, err := h.git.difference(r.dir, p.baseSHA+"..."+p.headSHA)
+	if err != nil {
+		return nil, err
 	}
 	shape := h.pullShape(r, p)
+	// Whether it can be merged GitHub finds out later: at first it says null.
 	shape.add(object{
-		"merged": p.merged, "mergeable": true, "rebaseable": true, "mergeable_state": "clean", "merged_by": nil, "comments": r.commentsOn(p.number),
-		"review_comments": 0, "maintainer_can_modify": false, "commits": len(commits), "additions": len(changed), "deletions": 0,
-		"changed_files": len(changed),
+		"merged": p.merged, "mergeable": nil, "rebaseable": nil, "mergeable_state": "unknown", "merged_by": nil,
+		"comments": r.commentsOn(p.number), "review_comments": 0, "maintainer_can_modify": false, "commits": count,
+		"additions": added, "deletions": deleted, "changed_files": files,
 	})
 	if p.merged {
 		shape["merged_by"] = h.userShape(r.owner)

@@ -32,6 +32,7 @@ func TestPullRequestOfAFork(t *testing.T) {
 		actions = append(actions, event.GetAction())
 		require.Equal(t, "eve/shop", event.PullRequest.Head.Repo.GetFullName())
 		require.True(t, event.PullRequest.Head.Repo.GetFork())
+		require.Equal(t, []int{1, 1}, []int{event.PullRequest.GetChangedFiles(), event.PullRequest.GetAdditions()})
 		require.Equal(t, "acme/shop", event.PullRequest.Base.Repo.GetFullName())
 	}
 	require.Equal(t, []string{"opened", "synchronize", "closed"}, actions)
