@@ -138,6 +138,9 @@ func (p *Platform) ArriveFromGitHub(ctx context.Context, actor models.Actor, cam
 	return done, err
 }
 
+var errUnknownAuthorization = models.Errorf(models.NotFound, "you began no such connection, or it took too long").WithField("authorization").
+	WithRemedy("begin again: sky github connect")
+
 // fits reports whether a browser may finish an authorization.
 func fits(begun models.GitHubAuthorization, actor models.Actor) bool {
 	if !begun.ExpiresAt.After(now()) || begun.Granted != nil {
@@ -201,11 +204,11 @@ func (p *Platform) ConfirmGitHub(ctx context.Context, actor models.Actor, id, co
 	}
 	parsed, err := models.ParseID(id)
 	if err != nil {
-		return models.GitHubConnection{}, errAuthorization
+		return models.GitHubConnection{}, errUnknownAuthorization
 	}
 	begun, err := p.Store.GitHubAuthorization(ctx, parsed)
 	if models.IsCode(err, models.NotFound) || (err == nil && (begun.UserID != actor.UserID || !begun.ExpiresAt.After(now()))) {
-		return models.GitHubConnection{}, errAuthorization
+		return models.GitHubConnection{}, errUnknownAuthorization
 	}
 	if err != nil {
 		return models.GitHubConnection{}, err
@@ -250,7 +253,7 @@ func (p *Platform) tryCode(ctx context.Context, begun models.GitHubAuthorization
 		return err
 	}
 	if begun.Attempts > maxCodeAttempts {
-		return errAuthorization
+		return errUnknownAuthorization
 	}
 	if subtle.ConstantTimeCompare(typed, begun.CodeHash) != 1 {
 		return models.Errorf(models.Invalid, "that is not the code").WithField("code").WithRemedy("type it as the browser shows it")

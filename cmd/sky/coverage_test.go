@@ -42,6 +42,13 @@ var verbs = map[string]string{
 	"rollback": "rollback", "rotate-keys": "admin keys rotate", "scale-app": "scale", "seed": "admin seed", "setup": "setup",
 	"sign-up": "orgs sign-up", "start-app": "start", "stop-app": "stop", "suspend-organisation": "admin orgs suspend",
 	"take-backup": "admin backup", "top-up": "admin orgs credit", "use-password-link": "setup", "verify-billing": "admin billing verify",
+	"get-github": "admin github show", "set-github": "admin github set", "forget-github": "admin github rm",
+	"authorize-github": "github connect", "confirm-github": "github connect", "get-github-connection": "github status",
+	"disconnect-github": "github disconnect", "list-github-repositories": "github repos", "list-github-branches": "github branches",
+	"link-github": "github link", "get-github-link": "github info", "change-github-link": "github change", "unlink-github": "github unlink",
+	"repair-github-link": "github repair", "deploy-from-github": "github deploy", "list-deliveries": "github deliveries",
+	"get-delivery": "github delivery", "replay-delivery": "github replay", "list-previews": "github previews list",
+	"approve-preview": "github previews approve", "close-preview": "github previews close",
 	"verify-domain": "domains verify", "whoami": "whoami", "withdraw-invitation": "members uninvite",
 }
 
