@@ -385,7 +385,7 @@ func (p *Platform) saveEnded(ctx context.Context, build *models.Build) error {
 		if err := tx.SaveBuild(ctx, build); err != nil || !build.Hosted {
 			return err
 		}
-		return queueTask(ctx, tx, taskReport, about{build.ID, true}, now())
+		return queueTask(ctx, tx, taskReport, about{build.ID}, now())
 	})
 }
 

@@ -206,6 +206,15 @@ func (l *linked) settled() {
 	})
 }
 
+// status is the newest that GitHub has of a commit.
+func (l *linked) status(commit string) github.Status {
+	statuses := l.host.Statuses(shopRepository, commit)
+	if len(statuses) == 0 {
+		return github.Status{}
+	}
+	return statuses[len(statuses)-1]
+}
+
 func (l *linked) builds() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -226,16 +235,16 @@ func TestPushToGitHubGoesLive(t *testing.T) {
 	require.Equal(t, second, ref, "the deploy branch is what is live")
 
 	l.eventually("the status is green", func() bool {
-		statuses := l.host.Statuses(shopRepository, second)
-		return len(statuses) > 0 && statuses[0].State == "success"
+		return l.status(second).State == "success"
 	})
-	statuses := l.host.Statuses(shopRepository, second)
-	require.Equal(t, "sky/shop", statuses[0].Context)
-	require.Contains(t, statuses[0].TargetURL, "/builds/shop/")
+	status := l.status(second)
+	require.Equal(t, "sky/shop", status.Context)
+	require.Contains(t, status.TargetURL, "/builds/shop/2")
 	l.eventually("the deployment is live", func() bool {
 		deployments := l.host.Deployments(shopRepository)
-		return len(deployments) == 2 && deployments[0].State() == "success" || len(deployments) == 2 && deployments[1].State() == "success"
+		return len(deployments) == 2 && deployments[1].State() == "success"
 	})
+	require.Len(t, l.host.Deployments(shopRepository), 2, "one for each build")
 	hooks := l.host.Hooks(shopRepository)
 	require.Len(t, hooks, 1)
 	require.NotEmpty(t, hooks[0].Secret)
@@ -249,8 +258,7 @@ func TestBrokenBuildTurnsRed(t *testing.T) {
 	}
 	broken := l.commit("main", "break it", map[string]string{"index.html": "broken"})
 	l.eventually("the status is red", func() bool {
-		statuses := l.host.Statuses(shopRepository, broken)
-		return len(statuses) > 0 && statuses[0].State == "failure" && strings.Contains(statuses[0].Description, "npm ERR!")
+		return l.status(broken).State == "failure" && strings.Contains(l.status(broken).Description, "npm ERR!")
 	})
 	require.Equal(t, first, l.liveCommit(l.app.ID))
 }

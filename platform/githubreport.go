@@ -11,10 +11,9 @@ import (
 	"github.com/skypanel/sky/models"
 )
 
-// report tells GitHub how a Build stands: a commit status and a deployment. ended
-// says that it has ended; before that it is pending, unless GitHub was told the end
-// already. What GitHub refuses is kept with the Build and harms nothing.
-func (p *Platform) report(ctx context.Context, id models.ID, ended bool) error {
+// report tells GitHub how a Build stands: a commit status and a deployment. What
+// GitHub refuses is kept with the Build and harms nothing.
+func (p *Platform) report(ctx context.Context, id models.ID) error {
 	build, err := p.Store.Build(ctx, id)
 	if models.IsCode(err, models.NotFound) {
 		return nil
@@ -29,36 +28,32 @@ func (p *Platform) report(ctx context.Context, id models.ID, ended bool) error {
 	if err != nil {
 		return err
 	}
-	told, err := p.Store.GitHubReport(ctx, id)
-	if err != nil {
-		return err
-	}
-	if !ended && told.State != "" && told.State != string(github.Pending) {
-		return nil
-	}
 	app, err := p.Store.App(ctx, build.AppID)
 	if err != nil {
 		return err
 	}
-	said, err := p.reportOf(ctx, app, link, build, ended)
+	said, err := p.reportOf(ctx, app, link, build)
 	if err != nil {
+		return err
+	}
+	told, err := p.Store.GitHubReport(ctx, id)
+	if err != nil || told.State == string(said.State) {
 		return err
 	}
 	return p.tell(ctx, link, told, said)
 }
 
-// reportOf is what there is to say of a Build.
-func (p *Platform) reportOf(ctx context.Context, app models.App, link models.GitHubLink, build models.Build, ended bool) (github.Report, error) {
+// reportOf is what there is to say of a Build: it has succeeded when its release is
+// live, not when its image is made.
+func (p *Platform) reportOf(ctx context.Context, app models.App, link models.GitHubLink, build models.Build) (github.Report, error) {
 	said := github.Report{
 		Commit: build.Commit, State: github.Pending, Context: "sky/" + app.Name, LogURL: p.buildURL(app, build),
 		URL: p.Settings.URL(app.Name), Environment: app.Name, Transient: link.Branch() == "",
 		Description: fmt.Sprintf("Build #%d is under way", build.Number),
 	}
-	if !ended {
-		return said, nil
-	}
 	reason, _, _ := strings.Cut(build.Error, "\n")
 	switch {
+	case !build.State.Ended():
 	case build.State == models.BuildCancelled:
 		said.State, said.Description = github.Failed, fmt.Sprintf("Build #%d was not finished: %s", build.Number, reason)
 	case build.Error != "":
@@ -68,7 +63,13 @@ func (p *Platform) reportOf(ctx context.Context, app models.App, link models.Git
 		if err != nil {
 			return said, err
 		}
-		said.State, said.Description = github.Success, release.Name()+" is live"
+		deployment, err := p.Store.DeploymentOf(ctx, release.ID)
+		if err != nil {
+			return said, err
+		}
+		if deployment.State == models.DeploymentLive {
+			said.State, said.Description = github.Success, release.Name()+" is live"
+		}
 	}
 	return said, nil
 }
@@ -85,21 +86,23 @@ func (p *Platform) tell(ctx context.Context, link models.GitHubLink, told models
 		err = access.client.SetStatus(ctx, link.Repository, said)
 	}
 	if err == nil && told.Deployment == 0 {
-		told.Deployment, err = access.client.CreateDeployment(ctx, link.Repository, said)
+		if told.Deployment, err = access.client.CreateDeployment(ctx, link.Repository, said); err == nil {
+			err = p.Store.PutGitHubReport(ctx, &told)
+		}
 	}
 	if err == nil {
 		err = access.client.SetDeployment(ctx, link.Repository, told.Deployment, said)
+	}
+	if err != nil && pauseAfter(err, 1) > 0 {
+		told.Error = narrative.Clean(err.Error())
+		return errors.Join(err, p.Store.PutGitHubReport(ctx, &told))
 	}
 	told.State, told.Error = string(said.State), ""
 	if err != nil {
 		told.Error = narrative.Clean(err.Error())
 	}
-	kept := p.Store.PutGitHubReport(ctx, &told)
 	if models.IsCode(err, models.Unauthorized) && link.Installation == 0 {
 		p.distrust(ctx, link.UserID)
 	}
-	if err != nil && pauseAfter(err, 1) > 0 {
-		return errors.Join(err, kept)
-	}
-	return errors.Join(kept, p.reportPreview(ctx, link, said))
+	return errors.Join(p.Store.PutGitHubReport(ctx, &told), p.reportPreview(ctx, link, said))
 }

@@ -36,10 +36,10 @@ const (
 	taskPreview    = "github.preview"    // of a preview
 )
 
-// about is a Task's payload: what it is about, and whether it has ended.
+// about is a Task's payload: what it is about. What is to be done is read from the
+// rows when it is done, so that one Task stands for all that happened before.
 type about struct {
-	ID    models.ID `json:"id"`
-	Ended bool      `json:"ended,omitempty"`
+	ID models.ID `json:"id"`
 }
 
 // queueTask adds a Task about something to do from a time on, in a transaction.
@@ -49,7 +49,7 @@ func queueTask(ctx context.Context, tx *store.Store, kind string, what about, at
 	if err != nil {
 		return fmt.Errorf("encode task: %w", err)
 	}
-	key := fmt.Sprintf("%s %s %t", kind, what.ID, what.Ended)
+	key := kind + " " + what.ID.String()
 	return tx.AddTask(ctx, &models.Task{
 		ID: models.NewID(), Kind: kind, UniqueKey: &key, Payload: string(payload), State: models.TaskQueued,
 		RunAt: at, CreatedAt: now(), UpdatedAt: now(),
@@ -178,7 +178,7 @@ func (p *Platform) perform(ctx context.Context, task models.Task) error {
 	case taskCatchUp:
 		return p.catchUp(ctx, what.ID)
 	case taskReport:
-		return p.report(ctx, what.ID, what.Ended)
+		return p.report(ctx, what.ID)
 	case taskPreview:
 		return p.refreshPreview(ctx, what.ID)
 	}
