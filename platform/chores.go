@@ -12,7 +12,7 @@ const choresEvery = time.Minute
 // keepHouse does the chores until the platform stops: at once, for what an
 // outage left undone, and then again and again.
 func (p *Platform) keepHouse() {
-	ticker := time.NewTicker(choresEvery)
+	ticker := time.NewTicker(min(choresEvery, p.catchUpEvery()))
 	defer ticker.Stop()
 	for {
 		p.doChores(p.ctx, now())

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/skypanel/sky/internal/testenv"
+	"github.com/skypanel/sky/internal/testenv/github"
 )
 
 // TestMain lets the test binary be `sky` itself, so that transcripts run what
@@ -43,7 +44,7 @@ func TestTranscripts(t *testing.T) {
 			"up": cmdUp, "down": cmdDown, "web": cmdWeb, "eventually": cmdEventually,
 			"load": cmdLoad, "edit": cmdEdit, "pushes": cmdPushes, "containers": cmdContainers,
 			"engine": cmdEngine, "push-start": cmdPushStart, "push-kill": cmdPushKill, "push-wait": cmdPushWait,
-			"forget": cmdForget, "example": cmdExample,
+			"forget": cmdForget, "example": cmdExample, "github": cmdGitHub, "connect": cmdConnect, "eventually-github": cmdEventuallyGitHub,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "long" { // what takes minutes: make apps
@@ -69,6 +70,7 @@ type scene struct {
 	newEngine func(megabytes int) *testenv.Engine
 	engine    *testenv.Engine
 
+	host   *github.Host
 	server *exec.Cmd
 	pushes map[string]*push
 	load   *load
