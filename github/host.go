@@ -78,6 +78,9 @@ func (h Host) oauth(redirect string) *oauth2.Config {
 	}
 }
 
+// NewVerifier makes a verifier for PKCE (RFC 7636, section 4.1).
+func NewVerifier() string { return oauth2.GenerateVerifier() }
+
 // AuthorizeURL returns where to send somebody's browser, by the authorisation
 // code flow (RFC 6749, section 4.1) with PKCE (RFC 7636).
 func (h Host) AuthorizeURL(redirect, state, verifier string, scopes []string) string {

@@ -12,7 +12,6 @@ import (
 	"github.com/skypanel/sky/github"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/models/store"
-	"golang.org/x/oauth2"
 )
 
 const (
@@ -58,7 +57,7 @@ func (p *Platform) AuthorizeGitHub(ctx context.Context, actor models.Actor, publ
 	if err != nil {
 		return Authorization{}, err
 	}
-	state, verifier := newSecret(), oauth2.GenerateVerifier()
+	state, verifier := newSecret(), github.NewVerifier()
 	begun := models.GitHubAuthorization{
 		ID: models.NewID(), UserID: actor.UserID, SessionID: actor.SessionID, StateHash: hashToken(state),
 		ExpiresAt: now().Add(authorizationLife), CreatedAt: now(),

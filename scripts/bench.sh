@@ -14,7 +14,7 @@ need_packages postgresql
 say "receive"; go run ./bench/receive
 say "billing"; go run ./bench/billing
 say "build"; go run ./bench/build
-for name in live rollout neighbour rest api; do
+for name in live rollout neighbour rest api webhook; do
   say "$name"
   go run "./bench/$name" -sky bin/sky
 done

@@ -25,6 +25,7 @@ type Lab struct {
 	Ingress string
 	Client  *v1.Client
 	process *exec.Cmd
+	command []string // how it is started
 	apps    []string
 }
 
@@ -49,8 +50,22 @@ func (l *Lab) start(ctx context.Context, path string, options []string) error {
 	}
 	data := filepath.Join(l.Dir, "data")
 	l.Ingress = addresses[2]
-	process := exec.Command(path, append([]string{"up", "--data-dir", data, "--log-level", "warn",
-		"--http", addresses[0], "--ssh", addresses[1], "--ingress", l.Ingress}, options...)...)
+	l.command = append([]string{path, "up", "--data-dir", data, "--log-level", "warn",
+		"--http", addresses[0], "--ssh", addresses[1], "--ingress", l.Ingress}, options...)
+	if err := l.run(); err != nil {
+		return err
+	}
+	token, err := os.ReadFile(filepath.Join(data, "admin-token"))
+	if err != nil {
+		return err
+	}
+	l.Client = &v1.Client{URL: "http://" + addresses[0], Token: strings.TrimSpace(string(token)), HTTP: http.DefaultClient}
+	return l.addKey(ctx)
+}
+
+// run starts the program and blocks until it is ready.
+func (l *Lab) run() error {
+	process := exec.Command(l.command[0], l.command[1:]...)
 	process.Stderr = os.Stderr
 	output, err := process.StdoutPipe()
 	if err != nil {
@@ -58,19 +73,23 @@ func (l *Lab) start(ctx context.Context, path string, options []string) error {
 	}
 	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // our Ctrl-C is not its: Close tells it
 	if err := process.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", path, err)
+		return fmt.Errorf("start %s: %w", l.command[0], err)
 	}
 	l.process = process
 	if line, err := bufio.NewReader(output).ReadString('\n'); err != nil || !strings.Contains(line, "ready") {
 		return fmt.Errorf("sky did not become ready: %q %w", line, err)
 	}
 	go func() { _, _ = io.Copy(io.Discard, output) }()
-	token, err := os.ReadFile(filepath.Join(data, "admin-token"))
-	if err != nil {
+	return nil
+}
+
+// Kill ends Sky with SIGKILL and starts it again on the same data and addresses.
+func (l *Lab) Kill() error {
+	if err := l.process.Process.Kill(); err != nil {
 		return err
 	}
-	l.Client = &v1.Client{URL: "http://" + addresses[0], Token: strings.TrimSpace(string(token)), HTTP: http.DefaultClient}
-	return l.addKey(ctx)
+	_ = l.process.Wait() // it was killed
+	return l.run()
 }
 
 func freeAddresses(count int) ([]string, error) {
