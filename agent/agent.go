@@ -111,6 +111,14 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		return err
 	}
 	a.ctx = ctx
+	if runtime, ok := a.engine.(*docker); ok {
+		door, err := openImageDoor(ctx, a.config)
+		if err != nil {
+			return err
+		}
+		defer door.Close()
+		runtime.images = door
+	}
 	a.resume()
 	var parts sync.WaitGroup
 	for _, part := range []func(context.Context){a.keepWatching, a.keepSynced, a.keepSession} {

@@ -40,6 +40,7 @@ const engineTimeout = 20 * time.Second
 type docker struct {
 	client  *client.Client
 	node    string
+	images  *imageDoor // to the control plane's registry; nil is none
 	subnet  sync.Mutex // one network is created at a time
 	agreed  atomic.Bool
 	agreeMu sync.Mutex

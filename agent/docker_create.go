@@ -35,9 +35,10 @@ const (
 const imageIDPrefix = "sha256:"
 
 // Pull implements engine. An image that is there is not asked for again: a
-// reference by digest cannot change. One that was built here and is gone is
-// errNoImage.
-func (d *docker) Pull(ctx context.Context, image string) error {
+// reference by digest cannot change. One that was built elsewhere comes from the
+// control plane's registry; one that is gone, and is not there, is errNoImage.
+func (d *docker) Pull(ctx context.Context, instance protocol.Instance) error {
+	image := instance.Image
 	if err := d.agree(ctx); err != nil {
 		return err
 	}
@@ -46,15 +47,25 @@ func (d *docker) Pull(ctx context.Context, image string) error {
 	} else if !errdefs.IsNotFound(err) {
 		return dockerError("inspect image", err)
 	}
-	if strings.HasPrefix(image, imageIDPrefix) {
+	options := imagetypes.PullOptions{}
+	switch {
+	case instance.Source != "" && d.images != nil:
+		image, options.RegistryAuth = d.images.Name(instance.Source), d.images.Auth()
+	case strings.HasPrefix(image, imageIDPrefix):
 		return errNoImage
 	}
-	progress, err := d.client.ImagePull(ctx, image, imagetypes.PullOptions{})
+	progress, err := d.client.ImagePull(ctx, image, options)
 	if err != nil {
 		return dockerError("pull image", err)
 	}
 	defer progress.Close()
-	return pullOutcome(progress)
+	if err := pullOutcome(progress); err != nil {
+		return err
+	}
+	if _, err := d.client.ImageInspect(ctx, instance.Image); err != nil {
+		return dockerError("inspect pulled image", err)
+	}
+	return nil
 }
 
 // pullOutcome reads the progress to its end; a failure is one of its entries.

@@ -20,8 +20,8 @@ type engine interface {
 	Apps(ctx context.Context) ([]string, error)
 	// List returns an App's containers on this Node.
 	List(ctx context.Context, appID string) ([]container, error)
-	// Pull makes the image be there, and returns at once when it is.
-	Pull(ctx context.Context, image string) error
+	// Pull makes the Instance's image be there, and returns at once when it is.
+	Pull(ctx context.Context, instance protocol.Instance) error
 	// Create makes an Instance's container, and its App's network first.
 	Create(ctx context.Context, instance protocol.Instance) (id string, err error)
 	Start(ctx context.Context, id string) error

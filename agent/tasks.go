@@ -53,7 +53,7 @@ func (a *app) task(next action, spec protocol.Instance, epoch int) func(context.
 	switch next.Kind {
 	case actPull:
 		return func(ctx context.Context) (outcome, error) {
-			return func(m *memory) { m.Pulled = true }, engine.Pull(ctx, spec.Image)
+			return func(m *memory) { m.Pulled = true }, engine.Pull(ctx, spec)
 		}
 	case actCreate:
 		return func(ctx context.Context) (outcome, error) {

@@ -8,12 +8,15 @@ import (
 // Release is an immutable combination of image, Config and process types,
 // numbered from 1 within its App. Rollback makes a new one.
 type Release struct {
-	ID        ID `gorm:"primaryKey"`
-	AppID     ID
-	Number    int
-	BuildID   *ID
-	Commit    string
-	Image     string
+	ID      ID `gorm:"primaryKey"`
+	AppID   ID
+	Number  int
+	BuildID *ID
+	Commit  string
+	Image   string
+	// Manifest is the digest by which nodes pull the image; empty while no node had
+	// to.
+	Manifest  string
 	Processes Processes `gorm:"serializer:json"`
 	// Scripts are commands of the image that run once, by when they do:
 	// ReleaseProcess, PostdeployProcess, SetupProcess.

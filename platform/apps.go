@@ -297,6 +297,9 @@ func (p *Platform) destroy(ctx context.Context, actor models.Actor, app models.A
 	p.warn("remove log", app, p.Logs.Remove(appStream(app.ID)))
 	p.warn("remove repository", app, p.Repositories.Remove(ctx, app.ID))
 	p.warn("remove images", app, p.Builder.RemoveImages(ctx, app))
+	if p.Images != nil {
+		p.warn("remove images from the registry", app, p.Images.Retain(ctx, app.ID, nil))
+	}
 	return nil
 }
 

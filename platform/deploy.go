@@ -243,6 +243,9 @@ func (p *Platform) roll(ctx context.Context, want rollout.Want, log rollout.Log)
 // rollingOut runs the Release's command, where that is due, and then moves the
 // App to the Release.
 func (p *Platform) rollingOut(ctx context.Context, want rollout.Want, deployment *models.Deployment, log rollout.Log) (rollout.Outcome, error) {
+	if err := p.deliver(ctx, &want.Release); err != nil {
+		return rollout.Outcome{}, err
+	}
 	if err := p.releasePhase(ctx, want, deployment, log); err != nil {
 		return rollout.Outcome{}, err
 	}

@@ -27,14 +27,26 @@ func (p *Platform) retainImages(ctx context.Context, id models.ID) error {
 	if err != nil {
 		return err
 	}
-	keep, err := p.keptImages(ctx, app)
+	releases, err := p.keptReleases(ctx, app)
 	if err != nil {
 		return err
 	}
-	return p.Builder.RetainImages(ctx, app, keep)
+	var images, manifests []string
+	for _, release := range releases {
+		images = append(images, release.Image)
+		if release.Manifest != "" {
+			manifests = append(manifests, release.Manifest)
+		}
+	}
+	err = p.Builder.RetainImages(ctx, app, images)
+	if p.Images != nil {
+		err = errors.Join(err, p.Images.Retain(ctx, app.ID, manifests))
+	}
+	return err
 }
 
-func (p *Platform) keptImages(ctx context.Context, app models.App) ([]string, error) {
+// keptReleases are those whose images stay.
+func (p *Platform) keptReleases(ctx context.Context, app models.App) ([]models.Release, error) {
 	options, err := p.Options(ctx)
 	if err != nil {
 		return nil, err
@@ -55,16 +67,16 @@ func (p *Platform) keptImages(ctx context.Context, app models.App) ([]string, er
 		used = append(used, instance.ReleaseID)
 	}
 	running, err := p.Store.ReleasesByID(ctx, used)
-	var keep []string
+	var keep []models.Release
 	served := 0
 	for _, release := range newest.Items {
 		if release.Deployment.State == models.DeploymentLive && served < options.KeepReleases {
-			keep = append(keep, release.Image)
+			keep = append(keep, release.Release)
 			served++
 		}
 	}
 	for _, release := range running {
-		keep = append(keep, release.Image)
+		keep = append(keep, release)
 	}
 	return keep, err
 }
@@ -80,6 +92,9 @@ func (p *Platform) sweepDue(ctx context.Context, at time.Time) error {
 		return err
 	}
 	err = p.Builder.Sweep(ctx, int64(options.CacheMB)<<20)
+	if p.Images != nil {
+		err = errors.Join(err, p.Images.Sweep(ctx))
+	}
 	if p.Builder.Check(ctx) != nil {
 		return nil // builds say so themselves
 	}

@@ -88,6 +88,7 @@ type Platform struct {
 	Store        *store.Store
 	Repositories Repositories
 	Builder      Builder
+	Images       Images // nil where there is one machine only
 	Fleet        Fleet
 	Roller       *rollout.Roller
 	Logs         *logs.Hub
@@ -132,6 +133,8 @@ type Settings struct {
 	DataDir string
 	// MinFreeBytes is the floor of free disk space below which no push is built.
 	MinFreeBytes int64
+	// LocalNode is the name of the node on the machine that builds; empty is none.
+	LocalNode string
 	// CatchUpEvery is how often linked repositories are asked whether a push was
 	// missed; 0 is every five minutes.
 	CatchUpEvery time.Duration

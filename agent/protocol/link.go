@@ -17,6 +17,10 @@ import (
 // LinkPath is where an agent dials its control plane.
 const LinkPath = "/api/internal/paas/agent/link"
 
+// RegistryPath is where an agent pulls images from; the registry's own paths
+// follow.
+const RegistryPath = "/api/internal/paas/registry"
+
 // WriteTimeout bounds every write on a Link. A frame that was cut in its
 // middle cannot be mended, so a write that exceeds it ends the whole Link.
 const WriteTimeout = 30 * time.Second

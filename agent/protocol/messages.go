@@ -17,19 +17,22 @@ type Assignment struct {
 // a restart is a new Instance. An Instance is immutable; only its presence in
 // the Assignment changes.
 type Instance struct {
-	ID        string            `json:"id"`
-	AppID     string            `json:"app_id"`
-	App       string            `json:"app"`
-	ReleaseID string            `json:"release_id"`
-	Release   int               `json:"release"`
-	Process   string            `json:"process"`
-	Ordinal   int               `json:"ordinal"`
-	Image     string            `json:"image"`   // reference by digest, or a local image id
-	Command   []string          `json:"command"` // replaces entrypoint and command; empty keeps the image's
-	Env       map[string]string `json:"env"`
-	Port      int               `json:"port"` // where it must listen; 0 when it does not
-	Health    Health            `json:"health"`
-	Limits    Limits            `json:"limits"`
+	ID        string `json:"id"`
+	AppID     string `json:"app_id"`
+	App       string `json:"app"`
+	ReleaseID string `json:"release_id"`
+	Release   int    `json:"release"`
+	Process   string `json:"process"`
+	Ordinal   int    `json:"ordinal"`
+	// Source is where the image is pulled from, as repository@digest in the control
+	// plane's registry; empty where it is in none. Image names it once it is there.
+	Source  string            `json:"source,omitempty"`
+	Image   string            `json:"image"`   // reference by digest, or a local image id
+	Command []string          `json:"command"` // replaces entrypoint and command; empty keeps the image's
+	Env     map[string]string `json:"env"`
+	Port    int               `json:"port"` // where it must listen; 0 when it does not
+	Health  Health            `json:"health"`
+	Limits  Limits            `json:"limits"`
 	// StopGrace is the time between SIGTERM and SIGKILL.
 	StopGrace time.Duration `json:"stop_grace"`
 	// DrainLimit bounds the wait for requests in flight before SIGTERM.

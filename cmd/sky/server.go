@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/skypanel/sky/agent/protocol"
@@ -62,6 +63,7 @@ type controlPlane struct {
 	logs     *logs.Hub
 	builder  *buildpipeline.Builder
 	dialer   *http.Client // for other servers, such as GitHub
+	images   *images
 	platform *platform.Platform
 	fleet    *fleet.Fleet
 	setup    *platform.Link
@@ -143,6 +145,9 @@ func (c *controlPlane) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.images, err = openImages(ctx, c.config.dataDir, c.builder); err != nil {
+		return err
+	}
 	return c.wire(ctx)
 }
 
@@ -177,7 +182,7 @@ func (c *controlPlane) wire(ctx context.Context) error {
 	_, port, _ := net.SplitHostPort(c.config.ingress)
 	p := &platform.Platform{
 		Store: c.store, Repositories: remotes, Builder: c.builder, Logs: c.logs, Vault: vault, Resolver: net.DefaultResolver, Log: c.log,
-		HTTP: c.dialer,
+		HTTP: c.dialer, Images: c.images,
 		Settings: platform.Settings{
 			PublicURL: c.config.publicURL,
 			Domain:    c.config.domain, IngressAddr: local(c.config.ingress), PublicPort: port,
@@ -218,13 +223,17 @@ func (c *controlPlane) doors(repos *gitserver.Repositories) error {
 		},
 	})
 	git := &gitserver.HTTP{Door: door}
+	pulls := http.StripPrefix(protocol.RegistryPath, c.images.registry.Puller(mayPull(c.platform)))
 	c.http = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if gitserver.GitPath(r.URL.Path) {
+			switch {
+			case gitserver.GitPath(r.URL.Path):
 				git.ServeHTTP(w, r)
-				return
+			case strings.HasPrefix(r.URL.Path, protocol.RegistryPath+"/"):
+				pulls.ServeHTTP(w, r)
+			default:
+				rest.ServeHTTP(w, r)
 			}
-			rest.ServeHTTP(w, r)
 		}),
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
@@ -297,6 +306,9 @@ func (c *controlPlane) close() error {
 		if listener != nil {
 			_ = listener.Close() // closed already when it was served
 		}
+	}
+	if c.images != nil {
+		errs = append(errs, c.images.close())
 	}
 	if c.builder != nil {
 		errs = append(errs, c.builder.Close())

@@ -34,6 +34,7 @@ func up(ctx context.Context, config *serverConfig, s streams) error {
 	if err != nil {
 		return err
 	}
+	c.platform.Settings.LocalNode = localNode
 	ingress, err := listen("ingress", config.ingress)
 	if err != nil {
 		return fmt.Errorf("%w", joinClose(err, c))

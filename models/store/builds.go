@@ -70,6 +70,15 @@ func (s *Store) ReleasePage(ctx context.Context, app models.ID, ask models.PageR
 	return page[models.Release](s.reader(ctx).Where("app_id = ?", app), ask, "releases", "-number", "created_at")
 }
 
+// SetManifest notes by which digest nodes pull a Release's image.
+func (s *Store) SetManifest(ctx context.Context, release models.ID, manifest string) error {
+	row := s.writer(ctx).Model(&models.Release{}).Where("id = ?", release)
+	if err := row.UpdateColumn("manifest", manifest).Error; err != nil {
+		return fmt.Errorf("note the image's manifest: %w", err)
+	}
+	return nil
+}
+
 // DeploymentsOf returns the newest Deployment of each of the Releases.
 func (s *Store) DeploymentsOf(ctx context.Context, releases []models.ID) (map[models.ID]models.Deployment, error) {
 	rows, err := all[models.Deployment](s.reader(ctx).Where("release_id IN ?", releases).Order("id"), "deployments")
