@@ -37,9 +37,12 @@ type Config struct {
 	IngressAddr string
 	// Hold is how long a request waits for a healthy Instance; zero means
 	// ingress.DefaultHold.
-	Hold    time.Duration
-	Version string
-	Logger  *slog.Logger
+	Hold time.Duration
+	// PeerAddr is where requests of other Nodes come in, as host and port. Without
+	// it this Node's Instances are reached through this Node only.
+	PeerAddr string
+	Version  string
+	Logger   *slog.Logger
 	// HTTPClient dials the control plane; nil means http.DefaultClient.
 	HTTPClient *http.Client
 }
@@ -53,6 +56,8 @@ type Agent struct {
 	firewall firewall
 	board    *board
 	links    *links
+	identity *identity
+	peers    *peers
 	probes   *http.Client
 	patience time.Duration // for a link, before a log that is not kept is given up
 
@@ -86,8 +91,11 @@ func newAgent(config Config, runtime engine) *Agent {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
+	identity := openIdentity(config)
+	others := newPeers(identity)
 	agent := &Agent{
-		config: config, logger: config.Logger, engine: runtime, ingress: ingress.New(ingress.Options{Hold: config.Hold}),
+		config: config, logger: config.Logger, engine: runtime, identity: identity, peers: others,
+		ingress:  ingress.New(ingress.Options{Hold: config.Hold, Peers: others.transport}),
 		firewall: newFirewall(), board: newBoard(), links: newLinks(), probes: newProbeClient(), apps: map[string]*app{},
 		patience: patienceOffline,
 	}
@@ -127,11 +135,37 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	if listener != nil {
 		parts.Go(func() { a.serve(ctx, listener) })
 	}
+	if err := a.servePeers(ctx, &parts); err != nil {
+		return err
+	}
 	<-ctx.Done()
 	parts.Wait()
 	a.tasks.Wait()
 	a.ingress.Close()
+	a.peers.Close()
 	return wrap("close engine client", closeEngine(a.engine))
+}
+
+// servePeers takes requests of other Nodes, where an address for them is set, and
+// keeps the certificate that both ends ask for.
+func (a *Agent) servePeers(ctx context.Context, parts *sync.WaitGroup) error {
+	parts.Go(func() {
+		a.identity.keep(ctx, func(err error) { a.logger.Warn("no certificate for other nodes yet", "error", err) })
+	})
+	if a.config.PeerAddr == "" {
+		return nil
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", a.config.PeerAddr)
+	if err != nil {
+		return fmt.Errorf("listen for other nodes: %w", err)
+	}
+	parts.Go(func() {
+		if err := a.peers.serve(ctx, listener, a.ingress.Peer()); err != nil {
+			a.logger.Error("requests of other nodes", "error", err)
+			a.board.Trouble("peers", err)
+		}
+	})
+	return nil
 }
 
 // Requests returns the ingress' counters, by App ID.

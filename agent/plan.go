@@ -45,10 +45,12 @@ type action struct {
 	Reason    string   // of actFail
 }
 
-// target is an Instance that may get requests, and where.
+// target is an Instance that may get requests, and where: at an address of this
+// Node, or on another.
 type target struct {
 	Instance string
 	Address  string
+	Node     string
 }
 
 // memory is what an App's goroutine knows of an Instance beside its container.
@@ -236,8 +238,11 @@ func routable(v view) []target {
 		m := v.Memory[id]
 		_, wanted := v.Wanted[id]
 		if exists && wanted && m.Failure == nil && c.Promoted && proven(c, m) && c.Address != "" {
-			targets = append(targets, target{id, hostPort(c.Address, c.Port)})
+			targets = append(targets, target{id, hostPort(c.Address, c.Port), ""})
 		}
+	}
+	for _, remote := range v.Route.Remotes {
+		targets = append(targets, target{remote.Instance, "", remote.Node})
 	}
 	return targets
 }

@@ -42,7 +42,7 @@ func deaths(count int, ago time.Duration) []time.Time {
 func TestPlan(t *testing.T) {
 	healthy := memory{Proven: started(), Promoted: true, Pulled: true, Epoch: 1}
 	failure := memory{Failure: &protocol.InstanceStatus{ID: "i"}}
-	at := []target{{"i", "10.0.0.2:3000"}}
+	at := []target{{"i", "10.0.0.2:3000", ""}}
 	cases := []struct {
 		name      string
 		unwanted  bool
@@ -158,7 +158,7 @@ func TestTargetsKeepTheRoutesOrder(t *testing.T) {
 		v.Containers[id] = *testContainer(promoted, func(c *container) { c.Address = fmt.Sprint("10.0.0.", i) })
 		v.Memory[id] = memory{Proven: started()}
 	}
-	want := []target{{"z", "10.0.0.2:3000"}, {"a", "10.0.0.0:3000"}, {"m", "10.0.0.1:3000"}}
+	want := []target{{"z", "10.0.0.2:3000", ""}, {"a", "10.0.0.0:3000", ""}, {"m", "10.0.0.1:3000", ""}}
 	if got := routable(v); !reflect.DeepEqual(got, want) {
 		t.Errorf("targets %v, want %v", got, want)
 	}

@@ -39,7 +39,7 @@ func (r *router) Targets() []target {
 	defer r.mu.Unlock()
 	var listed []target
 	for _, t := range r.targets {
-		listed = append(listed, target{t.ID, t.Address})
+		listed = append(listed, target{t.ID, t.Address, t.Node})
 	}
 	return listed
 }
@@ -62,9 +62,15 @@ func (r *router) Replace(ctx context.Context, wanted []target, deaths int) (remo
 	}
 	fresh := make([]*ingress.Target, 0, len(wanted))
 	for _, t := range wanted {
-		i := slices.IndexFunc(r.targets, func(old *ingress.Target) bool { return old.ID == t.Instance && old.Address == t.Address })
+		i := slices.IndexFunc(r.targets, func(old *ingress.Target) bool {
+			return old.ID == t.Instance && old.Address == t.Address && old.Node == t.Node
+		})
 		if i >= 0 {
 			fresh = append(fresh, r.targets[i])
+			continue
+		}
+		if t.Node != "" {
+			fresh = append(fresh, ingress.NewRemoteTarget(ctx, t.Instance, t.Node))
 			continue
 		}
 		fresh = append(fresh, ingress.NewTarget(ctx, t.Instance, t.Address))

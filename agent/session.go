@@ -105,7 +105,9 @@ func (a *Agent) greet(ctx context.Context, link *protocol.Link) error {
 }
 
 func (a *Agent) hello(ctx context.Context) protocol.Hello {
-	hello := protocol.Hello{Version: protocol.Version, AgentVersion: a.config.Version, CPUs: runtime.NumCPU(), Generation: a.generation()}
+	hello := protocol.Hello{
+		Version: protocol.Version, AgentVersion: a.config.Version, CPUs: runtime.NumCPU(), Generation: a.generation(), Peer: a.config.PeerAddr,
+	}
 	hello.Hostname, _ = os.Hostname()
 	hello.MemoryBytes = readMemory().total
 	hello.EngineVersion, _ = a.engine.Version(ctx)

@@ -39,6 +39,7 @@ func (a *Agent) accept(assignment protocol.Assignment) error {
 // apply hands every App its part. The caller holds a.mu.
 func (a *Agent) apply(assignment protocol.Assignment) {
 	a.assignment = assignment
+	a.peers.Set(assignment.Peers)
 	parts := split(assignment)
 	for id := range a.apps {
 		if _, assigned := parts[id]; !assigned {

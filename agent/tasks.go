@@ -263,6 +263,9 @@ func (a *app) tail(ctx context.Context, id string) []string {
 // the route.
 func (a *app) drain(ctx context.Context, targets []*ingress.Target) {
 	for _, target := range targets {
+		if target.Node != "" { // that Node drains it
+			continue
+		}
 		m := a.remember(target.ID)
 		m.Draining++
 		limit := m.Spec.DrainLimit

@@ -27,6 +27,10 @@ func (s *server) nodes(routes huma.API) {
 		Method: http.MethodPost, Path: internalPrefix + "/nodes/renew", OperationID: "renew-node",
 		Summary: "Exchange an agent's credential for a fresh one", Tags: []string{"agents"},
 	}, s.renew)
+	huma.Register(routes, huma.Operation{
+		Method: http.MethodPost, Path: internalPrefix + "/nodes/certificate", OperationID: "certify-node",
+		Summary: "Certify an agent's key for other agents", Tags: []string{"agents"}, MaxBodyBytes: 16 << 10, BodyReadTimeout: readAlready,
+	}, s.certify)
 }
 
 // NodeInput is a request about one Node.
@@ -98,4 +102,12 @@ func wireNode(node platform.NodeView) v1.Node {
 		DiskUsedBytes: node.DiskUsedBytes, Containers: node.Containers, Instances: node.Instances,
 		ReservedMillis: node.ReservedMillis, ReservedBytes: node.ReservedBytes,
 	}
+}
+
+func (s *server) certify(ctx context.Context, input *struct {
+	Authorization string `header:"Authorization" maxLength:"4096" doc:"The agent's credential"`
+	Body          v1.CertificateRequest
+}) (*body[v1.Certificate], error) {
+	certificate, authority, err := s.Platform.CertifyNode(ctx, input.Authorization, input.Body.Request)
+	return answer(ctx, s, v1.Certificate{Certificate: certificate, Authority: authority}, err)
 }

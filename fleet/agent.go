@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ type agent struct {
 	fleet   *Fleet
 	node    models.ID
 	link    *protocol.Link
+	remote  string        // where the link comes from
 	refresh chan struct{} // holds one token: the slot in which the newest wins
 	done    chan struct{} // closed when serve has returned
 	streams sync.WaitGroup
@@ -50,7 +52,7 @@ func (f *Fleet) serveLink(w http.ResponseWriter, r *http.Request) {
 		f.config.Logger.Warn("agent link not accepted", "node", id, "error", err)
 		return
 	}
-	a := &agent{fleet: f, node: id, link: link, refresh: make(chan struct{}, 1), done: make(chan struct{})}
+	a := &agent{fleet: f, node: id, link: link, remote: r.RemoteAddr, refresh: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := a.serve(); err != nil {
 		f.config.Logger.Info("agent link ended", "node", id, "error", err)
 	}
@@ -72,6 +74,7 @@ func (a *agent) serve() error {
 		_ = replaced.link.Close()
 		<-replaced.done
 	}
+	hello.Peer = reachable(hello.Peer, a.remote)
 	a.fleet.config.Nodes.Online(ctx, a.node, hello)
 	a.poke()
 	a.streams.Go(func() { a.sendAssignments(ctx) })
@@ -82,6 +85,23 @@ func (a *agent) serve() error {
 	a.streams.Wait()
 	a.watchSilence()
 	return err
+}
+
+// reachable completes the address that an agent says it is reached at, with the
+// host that its link comes from.
+func reachable(said, remote string) string {
+	host, port, err := net.SplitHostPort(said)
+	if err != nil {
+		return ""
+	}
+	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsUnspecified()) {
+		return said
+	}
+	from, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		return ""
+	}
+	return net.JoinHostPort(from, port)
 }
 
 // greet reads the agent's Hello and answers it. An agent that it refuses has

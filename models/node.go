@@ -34,6 +34,9 @@ type Node struct {
 	MemoryUsedBytes int64
 	DiskUsedBytes   int64
 	Containers      int
+	// PeerAddress is where its agent takes requests of other Nodes; empty where it
+	// takes none.
+	PeerAddress string
 	// Region is where the Node is; Apps may ask for one.
 	Region string
 	// Cordoned Nodes keep what they run and get nothing new.

@@ -128,8 +128,17 @@ func (p *Platform) RenewAgent(ctx context.Context, authorization string) (models
 func (p *Platform) Online(ctx context.Context, node models.ID, hello protocol.Hello) {
 	p.noteNode(ctx, node, map[string]any{
 		"state": models.NodeOnline, "engine_version": hello.EngineVersion, "agent_version": hello.AgentVersion,
-		"cpus": hello.CPUs, "memory_bytes": hello.MemoryBytes, "seen_at": now(),
+		"cpus": hello.CPUs, "memory_bytes": hello.MemoryBytes, "peer_address": hello.Peer, "seen_at": now(),
 	})
+	p.refreshPeers(ctx, node, hello.Peer)
+}
+
+// refreshPeers tells every node where a node is reached now, when that is news.
+func (p *Platform) refreshPeers(ctx context.Context, node models.ID, address string) {
+	if former, known := p.peerAddresses.Swap(node, address); (!known && address == "") || former == address {
+		return
+	}
+	p.refreshAll(ctx)
 }
 
 // Heartbeat implements fleet.Nodes.

@@ -44,18 +44,49 @@ func (p *Platform) Assignment(ctx context.Context, id models.ID) (protocol.Assig
 	if assignment.Instances, err = p.assign(ctx, byID, instances); err != nil {
 		return protocol.Assignment{}, err
 	}
-	hosts, err := p.hosts(ctx)
-	if err != nil {
+	if assignment.Routes, err = p.routes(ctx, id, apps); err != nil {
 		return protocol.Assignment{}, err
 	}
+	assignment.Peers, err = p.peers(ctx, id)
+	return assignment, err
+}
+
+// routes lead to every live App, from each Node: to the Instances that it has
+// itself, and to those on others.
+func (p *Platform) routes(ctx context.Context, node models.ID, apps []models.App) ([]protocol.Route, error) {
+	hosts, err := p.hosts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	web, err := p.Store.ProcessInstances(ctx, models.WebProcess)
+	if err != nil {
+		return nil, err
+	}
+	byApp := map[models.ID][]models.Instance{}
+	for _, instance := range web {
+		byApp[instance.AppID] = append(byApp[instance.AppID], instance)
+	}
+	var routes []protocol.Route
 	for _, app := range apps {
 		if app.LiveReleaseID != nil {
-			route := p.route(app, instances)
+			route := p.route(app, node, byApp[app.ID])
 			route.Hosts = append(route.Hosts, hosts[app.ID]...)
-			assignment.Routes = append(assignment.Routes, route)
+			routes = append(routes, route)
 		}
 	}
-	return assignment, nil
+	return routes, nil
+}
+
+// peers are the other Nodes that take requests.
+func (p *Platform) peers(ctx context.Context, node models.ID) ([]protocol.Peer, error) {
+	nodes, err := p.Store.Nodes(ctx)
+	var peers []protocol.Peer
+	for _, other := range nodes {
+		if other.ID != node && other.State != models.NodeRemoved && other.PeerAddress != "" {
+			peers = append(peers, protocol.Peer{Node: other.ID.String(), Address: other.PeerAddress})
+		}
+	}
+	return peers, err
 }
 
 // hosts are the proved domains, by App.
@@ -142,14 +173,19 @@ func describe(app models.App, release models.Release, instance models.Instance, 
 	return described
 }
 
-// route leads the App's host to the web Instances of its live Release.
-func (p *Platform) route(app models.App, instances []models.Instance) protocol.Route {
+// route leads the App's host to the web Instances of its live Release, as a Node
+// sees them.
+func (p *Platform) route(app models.App, node models.ID, instances []models.Instance) protocol.Route {
 	route := protocol.Route{
 		AppID: app.ID.String(), App: app.Name, Hosts: []string{p.Settings.Host(app.Name)}, Stopped: app.Stopped || app.Suspended,
 	}
 	for _, instance := range instances {
-		if instance.AppID == app.ID && instance.ReleaseID == *app.LiveReleaseID && instance.Process == models.WebProcess {
+		switch {
+		case instance.ReleaseID != *app.LiveReleaseID || instance.Once:
+		case instance.NodeID == node:
 			route.Targets = append(route.Targets, instance.ID.String())
+		default:
+			route.Remotes = append(route.Remotes, protocol.Remote{Instance: instance.ID.String(), Node: instance.NodeID.String()})
 		}
 	}
 	return route

@@ -93,6 +93,7 @@ type Platform struct {
 	Roller       *rollout.Roller
 	Logs         *logs.Hub
 	Vault        *Vault
+	Authority    *Authority // certifies nodes for one another
 	Resolver     Resolver
 	Settings     Settings
 	// HTTP dials GitHub; nil is a client with the system's certificates.
@@ -111,7 +112,9 @@ type Platform struct {
 	news     bell          // rings after audit facts
 	work     bell          // rings after Tasks were queued
 	intake   intake
-	renewing sync.Mutex // held while tokens at GitHub are renewed; it guards installations
+	// peerAddresses are those of nodes whose agents came, by node.
+	peerAddresses sync.Map
+	renewing      sync.Mutex // held while tokens at GitHub are renewed; it guards installations
 	// installations are the tokens of a GitHub App, by installation and repository.
 	installations map[[2]int64]github.Grant
 	ctx           context.Context // ends when the platform stops

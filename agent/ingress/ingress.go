@@ -20,6 +20,9 @@ const DefaultHold = 15 * time.Second
 type Options struct {
 	// Hold is how long a request waits while its App has no Target.
 	Hold time.Duration
+	// Peers sends requests to other Nodes: a URL's host is the Node's id. Without
+	// it there are no others.
+	Peers http.RoundTripper
 }
 
 // Ingress is an http.Handler that forwards requests by host. Its routes may
@@ -29,6 +32,7 @@ type Ingress struct {
 	hosts     sync.Map // host → *route
 	proxy     *httputil.ReverseProxy
 	transport *http.Transport
+	peers     http.RoundTripper
 	buffers   sync.Pool
 
 	mu     sync.Mutex // guards routes, and changes to hosts
@@ -37,7 +41,7 @@ type Ingress struct {
 
 // New returns an Ingress without routes.
 func New(options Options) *Ingress {
-	in := &Ingress{hold: options.Hold, routes: map[string]*route{}, transport: newTransport()}
+	in := &Ingress{hold: options.Hold, routes: map[string]*route{}, transport: newTransport(), peers: options.Peers}
 	if in.hold == 0 {
 		in.hold = DefaultHold
 	}
@@ -170,6 +174,7 @@ func rewrite(p *httputil.ProxyRequest) {
 	p.Out.URL.Host = "instance"
 	p.Out.Host = p.In.Host
 	p.Out.URL.RawQuery = p.In.URL.RawQuery
+	p.Out.Header.Del(instanceHeader)
 	p.Out.Header.Del("X-Forwarded-Port")
 	p.Out.Header.Del("X-Real-Ip")
 	p.SetXForwarded()

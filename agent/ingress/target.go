@@ -15,6 +15,8 @@ var errReplaced = errors.New("the instance was replaced")
 type Target struct {
 	ID      string
 	Address string
+	// Node is another Node that has the Instance; empty is this one.
+	Node string
 
 	inflight atomic.Int64
 	draining atomic.Bool

@@ -80,12 +80,11 @@ func (t retrying) RoundTrip(request *http.Request) (*http.Response, error) {
 			continue
 		}
 		claim.hold(target)
-		request.URL.Host = target.Address
-		response, err := t.ingress.transport.RoundTrip(request)
+		response, err := t.ingress.roundTrip(target, request)
 		if err == nil || !mayRetry(request, body, err, attempt) {
 			return response, err
 		}
-		if !isDial(err) {
+		if !isDial(err) && !errors.Is(err, errMisdirected) {
 			attempt++
 		}
 		claim.release()
@@ -99,7 +98,7 @@ func mayRetry(request *http.Request, body *keptBody, err error, attempt int) boo
 	if request.Context().Err() != nil || (body != nil && body.read.Load()) {
 		return false
 	}
-	if isDial(err) {
+	if isDial(err) || errors.Is(err, errMisdirected) {
 		return true
 	}
 	var timeout net.Error

@@ -11,6 +11,8 @@ type Assignment struct {
 	Generation uint64     `json:"generation"`
 	Instances  []Instance `json:"instances"`
 	Routes     []Route    `json:"routes"`
+	// Peers are the other Nodes that Routes lead to.
+	Peers []Peer `json:"peers,omitempty"`
 }
 
 // Instance is one process to run. Its ID is never used again for another:
@@ -71,9 +73,23 @@ type Route struct {
 	App     string   `json:"app"`
 	Hosts   []string `json:"hosts"`
 	Targets []string `json:"targets"` // Instance IDs
+	// Remotes are the App's Instances on other Nodes.
+	Remotes []Remote `json:"remotes,omitempty"`
 	// Stopped routes answer that the app is stopped, instead of waiting for a
 	// target.
 	Stopped bool `json:"stopped"`
+}
+
+// Remote is an Instance on another Node.
+type Remote struct {
+	Instance string `json:"instance"`
+	Node     string `json:"node"`
+}
+
+// Peer is another Node, and where its agent takes requests for its Instances.
+type Peer struct {
+	Node    string `json:"node"`
+	Address string `json:"address"`
 }
 
 // Message is one frame on the control stream; exactly one field is set.
@@ -93,6 +109,9 @@ type Hello struct {
 	EngineVersion string `json:"engine_version"`
 	CPUs          int    `json:"cpus"`
 	MemoryBytes   int64  `json:"memory_bytes"`
+	// Peer is where this agent takes requests of other Nodes, as host and port; an
+	// empty host is the one that the link comes from. Empty where it takes none.
+	Peer string `json:"peer,omitempty"`
 	// Generation is the newest Assignment that the agent has on disk.
 	Generation uint64 `json:"generation"`
 }

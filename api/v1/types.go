@@ -266,3 +266,14 @@ type Problem struct {
 
 // Error returns what a person may read.
 func (p *Problem) Error() string { return p.Detail }
+
+// CertificateRequest asks to certify an agent's key.
+type CertificateRequest struct {
+	Request string `json:"request" maxLength:"8192" doc:"A PKCS #10 request, in PEM"`
+}
+
+// Certificate is what an agent proves itself with to other agents.
+type Certificate struct {
+	Certificate string `json:"certificate" doc:"The node's, in PEM"`
+	Authority   string `json:"authority" doc:"Who made it, in PEM"`
+}

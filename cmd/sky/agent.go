@@ -19,7 +19,7 @@ import (
 )
 
 type agentConfig struct {
-	server, token, dataDir, ingress, dockerHost, logLevel string
+	server, token, dataDir, ingress, peer, dockerHost, logLevel string
 }
 
 func agentCommand(s streams) *cobra.Command {
@@ -35,6 +35,7 @@ func agentCommand(s streams) *cobra.Command {
 	command.AddCommand(agentJoinCommand(config, s))
 	flags = command.Flags()
 	flags.StringVar(&config.ingress, "ingress", "0.0.0.0:80", "address at which apps answer")
+	flags.StringVar(&config.peer, "peer", ":7443", "address at which other nodes reach this one's instances, over TLS; without a host, the one that the control plane sees")
 	flags.StringVar(&config.dockerHost, "docker-host", "", "Docker's address; empty as the docker command finds it")
 	flags.StringVar(&config.logLevel, "log-level", "info", "debug, info, warn or error")
 	return command
@@ -76,7 +77,7 @@ func runAgent(ctx context.Context, config *agentConfig, s streams) error {
 	}
 	a, err := agent.New(agent.Config{
 		NodeID: credential.held.NodeID, DataDir: filepath.Join(config.dataDir, "agent"), ServerURL: config.server,
-		Token: credential.token, DockerHost: config.dockerHost, Listener: ingress, Version: version, Logger: log,
+		Token: credential.token, DockerHost: config.dockerHost, Listener: ingress, PeerAddr: config.peer, Version: version, Logger: log,
 	})
 	if err != nil {
 		return err

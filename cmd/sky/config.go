@@ -31,6 +31,7 @@ type serverConfig struct {
 	apiRate     int
 	databaseURL string
 	dockerHost  string
+	peer        string // where other nodes reach this one; empty is nowhere
 	extraCA     string
 	builds      int
 	// buildsPerOrg is how many of them one organisation has; 0 is all.
@@ -53,6 +54,7 @@ func (c *serverConfig) bind(flags *pflag.FlagSet) {
 	flags.IntVar(&c.apiRate, "api-rate", 600, "requests per minute that each token and session has; 0 is without a limit")
 	flags.StringVar(&c.databaseURL, "database-url", os.Getenv("DATABASE_URL"), "PostgreSQL; empty uses SQLite in the data directory")
 	flags.StringVar(&c.dockerHost, "docker-host", "", "Docker's address; empty as the docker command finds it")
+	flags.StringVar(&c.peer, "peer", "", "address at which other nodes reach this machine's instances, over TLS, such as :7443; empty where this is the only one")
 	flags.StringVar(&c.extraCA, "extra-ca", "", "PEM file of certificate authorities that builds trust too")
 	flags.IntVar(&c.builds, "builds", 2, "how many builds run at once")
 	flags.IntVar(&c.buildsPerOrg, "builds-per-org", 0, "how many builds of one organisation run at once; 0 is as many as --builds")

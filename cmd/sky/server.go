@@ -177,12 +177,16 @@ func (c *controlPlane) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	authority, err := platform.OpenAuthority(filepath.Join(c.config.dataDir, "keys", "nodes.pem"))
+	if err != nil {
+		return err
+	}
 	repos := &gitserver.Repositories{Dir: filepath.Join(c.config.dataDir, "repositories"), Log: c.log}
 	remotes := repositories{Repositories: repos, fetcher: gitserver.Fetcher{Repositories: repos, Limits: c.config.gitLimits()}, client: c.dialer}
 	_, port, _ := net.SplitHostPort(c.config.ingress)
 	p := &platform.Platform{
 		Store: c.store, Repositories: remotes, Builder: c.builder, Logs: c.logs, Vault: vault, Resolver: net.DefaultResolver, Log: c.log,
-		HTTP: c.dialer, Images: c.images,
+		HTTP: c.dialer, Images: c.images, Authority: authority,
 		Settings: platform.Settings{
 			PublicURL: c.config.publicURL,
 			Domain:    c.config.domain, IngressAddr: local(c.config.ingress), PublicPort: port,

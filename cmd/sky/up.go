@@ -69,7 +69,7 @@ func (c *controlPlane) localAgent(node models.Node, ingress net.Listener) (*agen
 		NodeID: node.ID.String(), DataDir: filepath.Join(c.config.dataDir, "agent"),
 		ServerURL:  "http://" + local(c.config.http),
 		Token:      func(context.Context) (string, error) { return c.platform.AgentToken(node.ID) },
-		DockerHost: c.config.dockerHost, Listener: ingress, Version: version, Logger: c.log,
+		DockerHost: c.config.dockerHost, Listener: ingress, PeerAddr: c.config.peer, Version: version, Logger: c.log,
 	})
 }
 

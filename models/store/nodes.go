@@ -161,6 +161,11 @@ func (s *Store) InstancesOnNode(ctx context.Context, node models.ID) ([]models.I
 	return all[models.Instance](s.reader(ctx).Where("node_id = ?", node).Order("id"), "instances")
 }
 
+// ProcessInstances returns the Instances of a process type, of all Apps.
+func (s *Store) ProcessInstances(ctx context.Context, process string) ([]models.Instance, error) {
+	return all[models.Instance](s.reader(ctx).Where("process = ?", process).Order("id"), "instances")
+}
+
 // ReleasesByID returns the Releases with these ids.
 func (s *Store) ReleasesByID(ctx context.Context, ids []models.ID) (map[models.ID]models.Release, error) {
 	rows, err := all[models.Release](s.reader(ctx).Where("id IN ?", ids), "releases")
