@@ -88,6 +88,7 @@ type Builder struct {
 	extraCA []byte
 	queue   *queue
 	stacks  sync.Mutex // one stack image is made at a time
+	looks   sync.Mutex // one image is looked into at a time
 	pulls   pullMemory
 	// minFree is the free space on the engine's disk below which a build ends.
 	minFree int64

@@ -41,7 +41,7 @@ func (b *Builder) Sweep(ctx context.Context, budget int64) error {
 	if err != nil {
 		return fmt.Errorf("list images: %w", err)
 	}
-	var errs []error
+	errs := []error{b.forgetLooks(ctx)}
 	for _, found := range images {
 		if err := b.removeUnused(ctx, found.ID); err != nil {
 			errs = append(errs, fmt.Errorf("remove image %s: %w", short(found.ID), err))

@@ -80,6 +80,7 @@ type builder struct {
 	inputs  models.BuildInputs
 	mu      sync.Mutex
 	kept    []string
+	gone    bool // the images are
 	build   func(ctx context.Context, job buildpipeline.Job) error
 }
 
@@ -117,7 +118,20 @@ func (b *builder) ShareImage(_ context.Context, image string, _ models.ID, _ str
 	return image, nil
 }
 func (b *builder) HasImage(context.Context, string) bool { return true }
-func (b *builder) Check(context.Context) error           { return nil }
+func (b *builder) Packages(_ context.Context, app models.App, image string) ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.gone {
+		return nil, models.Errorf(models.NotFound, "the image is gone")
+	}
+	return []byte(`{"bomFormat": "CycloneDX", "of": "` + app.Name + " " + image + `"}`), nil
+}
+func (b *builder) setGone(gone bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.gone = gone
+}
+func (b *builder) Check(context.Context) error { return nil }
 
 // nodes is a fleet of one node that does at once what it is assigned.
 type nodes struct {

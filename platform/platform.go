@@ -54,6 +54,9 @@ type Builder interface {
 	Sweep(ctx context.Context, budget int64) error
 	DiskUsage(ctx context.Context) (buildpipeline.DiskUsage, error)
 	HasImage(ctx context.Context, image string) bool
+	// Packages lists the packages in an image of the App, as a CycloneDX document;
+	// NotFound when the image is gone.
+	Packages(ctx context.Context, app models.App, image string) ([]byte, error)
 	// ShareImage lets another App keep the image, and returns it.
 	ShareImage(ctx context.Context, image string, app models.ID, tag string) (string, error)
 	Check(ctx context.Context) error
