@@ -23,6 +23,20 @@ type source struct {
 	options    Options
 	// procfile is what the app's Procfile says; Detect reads it.
 	procfile models.Processes
+	// whoseBuild and whoseStart say who decided the commands of options.
+	whoseBuild, whoseStart string
+}
+
+// applyDefaults takes a Runtime's commands where the app has none.
+func (s *source) applyDefaults() {
+	s.whoseBuild, s.whoseStart = "the app's", "the app's"
+	defaults := s.options.Defaults
+	if s.options.BuildCommand == "" && defaults.Build != "" {
+		s.options.BuildCommand, s.whoseBuild = defaults.Build, "the runtime's"
+	}
+	if !s.webDecided() && defaults.Start != "" {
+		s.options.StartCommand, s.whoseStart = defaults.Start, "the runtime's"
+	}
 }
 
 func newSource(repository fs.FS, options Options) (source, error) {

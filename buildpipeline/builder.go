@@ -227,7 +227,7 @@ func (b *Builder) compileWithin(ctx context.Context, job Job, result Result, lea
 
 // detect finds the plan and its base images, and says both to the pusher.
 func (b *Builder) detect(ctx context.Context, job Job) (Result, error) {
-	plan, err := buildpacks.Detect(job.Files, job.Options)
+	plan, images, err := b.plan(ctx, job)
 	if err != nil {
 		return Result{}, err
 	}
@@ -239,10 +239,6 @@ func (b *Builder) detect(ctx context.Context, job Job) (Result, error) {
 		}
 		dockerfile, err := b.ownDockerfile(job.Files, path.Join(plan.Context, plan.DockerfilePath))
 		return Result{Plan: plan, Runtime: plan.Language, RuntimeType: row.Type, RuntimeVersion: row.Version, Dockerfile: dockerfile}, err
-	}
-	images, err := b.resolve(ctx, plan, job.Runtimes, job.Log)
-	if err != nil {
-		return Result{}, err
 	}
 	images.Variables = len(job.Variables) > 0
 	name := plan.Language

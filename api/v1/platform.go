@@ -56,8 +56,8 @@ type Runtime struct {
 	Version      string    `json:"version" example:"22"`
 	BuildImage   string    `json:"build_image" doc:"Builds run in it"`
 	RunImage     string    `json:"run_image" doc:"Instances run in it"`
-	BuildCommand string    `json:"build_command" doc:"In place of the buildpack's"`
-	StartCommand string    `json:"start_command" doc:"In place of the buildpack's; empty is the buildpack's"`
+	BuildCommand string    `json:"build_command" doc:"In place of the buildpack's, where the app has none of its own"`
+	StartCommand string    `json:"start_command" doc:"In place of the buildpack's, where neither the app nor its Procfile has one"`
 	Default      bool      `json:"default" doc:"Taken when an app asks for no version"`
 	Active       bool      `json:"active" doc:"Whether it can be used"`
 	CreatedAt    time.Time `json:"created_at" doc:"When it was made"`
