@@ -10,6 +10,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/skypanel/sky/models"
+	"github.com/tidwall/jsonc"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -132,17 +133,31 @@ func (s source) readJSON(name string, into any) (bool, error) {
 	if err != nil || !ok {
 		return false, err
 	}
-	err = json.Unmarshal([]byte(text), into)
+	return true, decodeJSON(name, []byte(text), into)
+}
+
+// readCommentedJSON decodes JSON that may have comments and commas behind the last
+// entry; a missing file is false.
+func (s source) readCommentedJSON(name string, into any) (bool, error) {
+	text, ok, err := s.read(name)
+	if err != nil || !ok {
+		return false, err
+	}
+	return true, decodeJSON(name, jsonc.ToJSON([]byte(text)), into)
+}
+
+func decodeJSON(name string, text []byte, into any) error {
+	err := json.Unmarshal(text, into)
 	var mismatch *json.UnmarshalTypeError
 	if errors.As(err, &mismatch) {
-		return false, models.Errorf(models.Failed, "%s: %s must not be a JSON %s", name, mismatch.Field, mismatch.Value).WithField(name).
+		return models.Errorf(models.Failed, "%s: %s must not be a JSON %s", name, mismatch.Field, mismatch.Value).WithField(name).
 			WithRemedy("write it as the tool's documentation has it")
 	}
 	if err != nil {
-		return false, models.Errorf(models.Failed, "%s is not valid JSON: %s", name, err).
+		return models.Errorf(models.Failed, "%s is not valid JSON: %s", name, err).
 			WithRemedy("fix the file; `git diff HEAD~1 -- %s` shows the last change", name).WithField(name)
 	}
-	return true, nil
+	return nil
 }
 
 // readTOML decodes a TOML manifest; a missing file is false.
