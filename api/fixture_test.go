@@ -69,7 +69,7 @@ func (builder) Adopt(context.Context, buildpipeline.Job, string) (buildpipeline.
 }
 func (builder) RemoveImages(context.Context, models.App) error           { return nil }
 func (builder) RetainImages(context.Context, models.App, []string) error { return nil }
-func (builder) Sweep(context.Context, int64) error                       { return nil }
+func (builder) Sweep(context.Context, int64, int64) error                { return nil }
 func (builder) DiskUsage(context.Context) (buildpipeline.DiskUsage, error) {
 	return buildpipeline.DiskUsage{Apps: map[string]buildpipeline.ImageUsage{"shop": {Images: 1, Bytes: 1 << 20}}}, nil
 }

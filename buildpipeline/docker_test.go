@@ -223,7 +223,7 @@ func TestOnlyOurOwnOldImagesGo(t *testing.T) {
 	require.True(t, b.HasImage(ctx, images[0]), "somebody else named it")
 	require.False(t, b.HasImage(ctx, images[1]))
 	require.True(t, b.HasImage(ctx, images[2]))
-	require.NoError(t, b.Sweep(ctx, 0))
+	require.NoError(t, b.Sweep(ctx, 0, 0))
 	require.True(t, b.HasImage(ctx, testBase))
 	require.True(t, b.HasImage(ctx, images[0]))
 }

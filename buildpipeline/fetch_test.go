@@ -24,10 +24,11 @@ func TestURLsArePinned(t *testing.T) {
 	require.NoError(t, err)
 	before := made.ToPB()
 	var asked []string
-	after, err := pin(before, func(url string) (digest.Digest, error) {
+	sum := func(url string) (digest.Digest, error) {
 		asked = append(asked, url)
 		return digest.FromString(url), nil
-	})
+	}
+	after, err := amend(before, func(operation *pb.Op) (bool, error) { return pinSource(operation.GetSource(), sum) })
 	require.NoError(t, err)
 	require.Equal(t, []string{"https://example.com/tool"}, asked)
 	require.Len(t, after.Def, len(before.Def))
@@ -50,13 +51,13 @@ func TestURLsArePinned(t *testing.T) {
 
 	plain, err := llb.Image("base").Marshal(t.Context())
 	require.NoError(t, err)
-	same, err := pin(plain.ToPB(), nil)
+	same, err := amend(plain.ToPB(), func(operation *pb.Op) (bool, error) { return pinSource(operation.GetSource(), sum) })
 	require.NoError(t, err)
 	require.Equal(t, plain.ToPB().Def, same.Def)
 
 	cloned, err := llb.Git("https://example.com/x.git", "main").Marshal(t.Context())
 	require.NoError(t, err)
-	_, err = pin(cloned.ToPB(), nil)
+	_, err = amend(cloned.ToPB(), func(operation *pb.Op) (bool, error) { return pinSource(operation.GetSource(), sum) })
 	require.True(t, models.IsCode(err, models.Failed))
 }
 
@@ -89,5 +90,28 @@ func TestFetchingStaysWithinBounds(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, digest.FromString("inner"), sum)
 		})
+	}
+}
+
+// TestCachesAreMarked with their app, and a command that only says so is not.
+func TestCachesAreMarked(t *testing.T) {
+	app := models.NewID()
+	id := app.String()
+	cache := []*pb.Mount{{MountType: pb.MountType_BIND}, {MountType: pb.MountType_CACHE}}
+	exec := &pb.ExecOp{Meta: &pb.Meta{Args: []string{"/bin/sh", "-c", "npm ci"}}, Mounts: cache}
+	require.True(t, markCaches(exec, id))
+	require.Equal(t, []string{"/bin/sh", "-c", "npm ci", "/bin/sh", "sky-app=" + id}, exec.Meta.Args)
+	owner, marked := cacheOwner("cached mount /x from exec /bin/sh -c npm ci /bin/sh sky-app=" + id)
+	require.True(t, marked)
+	require.Equal(t, app, owner)
+	for _, left := range []*pb.ExecOp{
+		{Meta: &pb.Meta{Args: []string{"/bin/sh", "-c", "npm ci"}}, Mounts: cache[:1]},
+		{Meta: &pb.Meta{Args: []string{"npm", "ci"}}, Mounts: cache},
+	} {
+		require.False(t, markCaches(left, id))
+	}
+	for _, other := range []string{"", "cached mount /x from exec npm ci", "x sky-app=", "x sky-app=shop", "sky-app=" + id + " echo"} {
+		_, marked := cacheOwner(other)
+		require.False(t, marked, other)
 	}
 }

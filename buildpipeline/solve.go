@@ -150,14 +150,18 @@ func (s solve) options(extraCA []byte, shown *contextFS) (client.SolveOpt, error
 	return options, nil
 }
 
-// guarded is BuildKit's own reader of Dockerfiles, within the bounds of the build.
+// guarded is BuildKit's own reader of Dockerfiles, whose result Sky amends.
 func (b *Builder) guarded(s solve) gateway.BuildFunc {
-	if s.by == nil || len(s.by.network.routes) == 0 {
+	if s.by == nil {
 		return builder.Build
 	}
-	fetch := fetcher(s.by.network.routes, b.extraCA, s.maxContext)
+	amending := &amender{app: s.labels[LabelAppID], known: map[string]digest.Digest{}}
+	if routes := s.by.network.routes; len(routes) > 0 {
+		amending.fetch = fetcher(routes, b.extraCA, s.maxContext)
+	}
 	return func(ctx context.Context, client gateway.Client) (*gateway.Result, error) {
-		return builder.Build(ctx, &fetchGuard{Client: client, fetch: fetch, known: map[string]digest.Digest{}})
+		amending.Client = client
+		return builder.Build(ctx, amending)
 	}
 }
 

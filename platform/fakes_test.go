@@ -102,7 +102,7 @@ func (b *builder) Adopt(ctx context.Context, job buildpipeline.Job, reference st
 	return result, err
 }
 func (b *builder) RemoveImages(context.Context, models.App) error { return nil }
-func (b *builder) Sweep(context.Context, int64) error             { return nil }
+func (b *builder) Sweep(context.Context, int64, int64) error      { return nil }
 func (b *builder) DiskUsage(context.Context) (buildpipeline.DiskUsage, error) {
 	return buildpipeline.DiskUsage{Apps: map[string]buildpipeline.ImageUsage{"shop": {Images: 2, Bytes: 5 << 20}}, CacheBytes: 1 << 20}, nil
 }
