@@ -25,11 +25,14 @@ func (b *Builder) bounds(ctx context.Context) (bounds, error) {
 	if b.reach.Everything {
 		return bounds{}, nil
 	}
+	return b.boundsUnless(ctx, b.hindrance(ctx))
+}
+
+func (b *Builder) boundsUnless(ctx context.Context, hindrance string) (bounds, error) {
 	around, err := b.surroundings(ctx)
 	if err != nil {
 		return bounds{}, err
 	}
-	hindrance := b.hindrance(ctx)
 	if hindrance != "" {
 		b.unbounded.Do(func() {
 			b.notes.Warn("builds' steps can reach private networks and this machine: "+hindrance, "see", "docs/builds.md, Network")

@@ -3,6 +3,7 @@ package buildpipeline
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -194,4 +195,23 @@ func TestAddOfURLs(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, "secrets of the machine", b.run(t, result.Image))
+}
+
+// TestHindrances: where steps cannot be held to anything, Sky knows, and says so
+// once.
+func TestHindrances(t *testing.T) {
+	elsewhere, err := New(Config{DockerHost: "tcp://127.0.0.1:1", Concurrency: 1})
+	require.NoError(t, err)
+	require.NotEmpty(t, elsewhere.hindrance(t.Context()))
+
+	b := newBench(t)
+	log := &strings.Builder{}
+	b.notes = slog.New(slog.NewTextHandler(log, nil))
+	for range 3 {
+		held, err := b.boundsUnless(t.Context(), "it is a test")
+		require.NoError(t, err)
+		require.False(t, held.steps)
+		require.NotEmpty(t, held.routes, "what the engine fetches is bounded still")
+	}
+	require.Equal(t, 1, strings.Count(log.String(), "it is a test"))
 }
