@@ -63,10 +63,11 @@ func (b *Builder) hindrance(ctx context.Context) string {
 // step that was told to have none never gets it.
 const deviceFor = 2 * time.Second
 
-// confine bounds the network of a step, before it runs: as soon as it has one.
+// confine bounds the network of a step, before it runs: as soon as it has one. It
+// is errEnded when the process is gone.
 func (w *warden) confine(pid string) error {
 	network, err := openNamespace(w.proc, pid)
-	if err != nil || network == nil {
+	if err != nil {
 		return err
 	}
 	if err := network.confine(w.network.routes); err != nil {

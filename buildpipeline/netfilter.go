@@ -26,6 +26,9 @@ const (
 	prohibited  = 3
 )
 
+// errEnded says that a process is there no more.
+var errEnded = errors.New("the process has ended")
+
 // errNoNamespace says that a process has no network namespace of its own.
 var errNoNamespace = errors.New("the step shares this machine's network")
 
@@ -45,11 +48,11 @@ type namespace struct {
 	filter *nftables.Conn
 }
 
-// openNamespace opens the network of a process; nil where the process has ended.
+// openNamespace opens the network of a process, or is errEnded.
 func openNamespace(proc, pid string) (*namespace, error) {
 	file, err := os.Open(filepath.Join(proc, pid, "ns/net"))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
-		return nil, nil
+		return nil, errEnded
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the step's network: %w", err)

@@ -3,6 +3,7 @@ package buildpipeline
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -164,7 +165,11 @@ func (w *warden) secretPath(pid string) string {
 // network cannot be bounded ends the build.
 func (w *warden) hold(group, pid string) {
 	if w.network.steps {
-		if err := w.confine(pid); err != nil {
+		err := w.confine(pid)
+		if errors.Is(err, errEnded) {
+			return // the step may go on without it: another process of it is found next
+		}
+		if err != nil {
 			w.end(fmt.Errorf("bound the network of a step: %w", err))
 			return
 		}
