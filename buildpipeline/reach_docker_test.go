@@ -117,7 +117,7 @@ def mac(text): return bytes.fromhex(text.replace(":", ""))
 target = socket.inet_aton(sys.argv[1])
 own = open("/sys/class/net/eth0/address").read().strip()
 probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-probe.connect(("203.0.113.80", 53))
+probe.connect(("203.0.113.7", 53))
 source = socket.inet_aton(probe.getsockname()[0])
 gate = "ff:ff:ff:ff:ff:ff"
 echo = struct.pack("!BBHHH", 8, 0, 0, 7, 1) + b"12345678"

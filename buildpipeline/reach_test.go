@@ -34,7 +34,7 @@ func TestRoutes(t *testing.T) {
 		to      string
 		allowed bool
 	}{
-		{nil, "203.0.113.80:443", true},
+		{nil, "203.0.113.7:443", true},
 		{nil, "[2001:db8::1]:443", true},
 		{nil, "10.0.0.53:53", true},
 		{nil, "10.0.0.53:80", false},
@@ -51,7 +51,7 @@ func TestRoutes(t *testing.T) {
 		{nil, "100.64.0.1:80", false},
 		{nil, "[fd00::1]:80", false},
 		{nil, "255.255.255.255:67", false},
-		{nil, "203.0.113.80:25", false},
+		{nil, "203.0.113.7:25", false},
 		{nil, "[2001:db8::1]:25", false},
 		{[]string{"10.0.0.0/8"}, "10.9.9.9:443", true},
 		{[]string{"10.0.0.0/8"}, "192.168.1.1:443", false},
