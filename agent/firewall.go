@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/coreos/go-iptables/iptables"
+	"github.com/skypanel/sky/internal/resolvers"
 )
 
 const (
@@ -25,13 +25,7 @@ const (
 type firewall struct{ resolvers []netip.Addr }
 
 // newFirewall reads which resolvers containers may ask.
-func newFirewall() firewall {
-	config, err := os.ReadFile("/etc/resolv.conf")
-	if err != nil {
-		return firewall{}
-	}
-	return firewall{resolvers: nameservers(string(config))}
-}
+func newFirewall() firewall { return firewall{resolvers: resolvers.Addresses()} }
 
 // Ensure makes the rules be in force, for IPv4 and IPv6. It changes nothing
 // when they are. Without iptables, or the right to use it, it fails.
@@ -156,19 +150,4 @@ func dropOldChains(tables *iptables.IPTables, keep string) error {
 		}
 	}
 	return nil
-}
-
-// nameservers reads the addresses out of a resolv.conf.
-func nameservers(config string) []netip.Addr {
-	var found []netip.Addr
-	for line := range strings.Lines(config) {
-		fields := strings.Fields(line)
-		if len(fields) < 2 || fields[0] != "nameserver" {
-			continue
-		}
-		if address, err := netip.ParseAddr(fields[1]); err == nil {
-			found = append(found, address)
-		}
-	}
-	return found
 }

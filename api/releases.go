@@ -13,6 +13,12 @@ import (
 
 func (s *server) releases(routes huma.API) {
 	huma.Register(routes, operation(http.MethodGet, appPath+"/releases", "list-releases", "List an app's releases", models.AppRead), s.listReleases)
+	list := operation(http.MethodGet, appPath+"/releases/{release}/sbom", "get-sbom", "List the packages in a release's image", models.AppRead)
+	list.Description = "A CycloneDX document (a software bill of materials). It is made after a deployment, or else when it is first asked for."
+	list.Responses = map[string]*huma.Response{"200": {
+		Description: "CycloneDX 1.6 in JSON", Content: map[string]*huma.MediaType{sbomType: {Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}}},
+	}}
+	huma.Register(routes, list, s.sbom)
 	huma.Register(routes, operation(http.MethodPost, appPath+"/rollback", "rollback", "Go back to a release", models.AppDeploy), s.rollback)
 	huma.Register(routes, operation(http.MethodPost, appPath+"/promote", "promote", "Make a release of this app a release of another", models.AppDeploy), s.promote)
 	huma.Register(routes, operation(http.MethodGet, appPath+"/env", "get-env", "List an app's environment", models.AppRead), s.getEnv)
@@ -29,6 +35,34 @@ func (s *server) listReleases(ctx context.Context, input *struct {
 	}
 	releases, err := s.Platform.Releases(ctx, app, input.page())
 	return pageOf(ctx, s, releases, wireRelease, err)
+}
+
+// sbomType is the media type that IANA has for CycloneDX in JSON.
+const sbomType = "application/vnd.cyclonedx+json"
+
+// plainAnswer is an answer that is sent as it is.
+type plainAnswer struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+func (s *server) sbom(ctx context.Context, input *struct {
+	AppInput
+	Release string `path:"release" doc:"The release's name, such as v3" maxLength:"20"`
+}) (*plainAnswer, error) {
+	app, err := s.Platform.App(ctx, actor(ctx), models.AppRead, input.App)
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	number, err := models.ParseReleaseName(input.Release)
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	text, err := s.Platform.SBOM(ctx, app, number)
+	if err != nil {
+		return nil, s.problem(ctx, err)
+	}
+	return &plainAnswer{ContentType: sbomType, Body: text}, nil
 }
 
 func wireRelease(view platform.ReleaseView) v1.Release {

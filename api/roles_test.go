@@ -31,7 +31,7 @@ type company struct {
 // own is what a path of this company's names; other is what is not there.
 var (
 	own = map[string]string{
-		"organisation": "acme", "app": "shop", "number": "1", "name": "laptop", "user": "the-viewer", "invitation": models.NewID().String(),
+		"organisation": "acme", "app": "shop", "number": "1", "release": "v1", "name": "laptop", "user": "the-viewer", "invitation": models.NewID().String(),
 		"month": "2026-11", "host": "shop.example.com", "plan": "basic", "runtime": "node:22", "node": "n1", "id": models.NewID().String(),
 		"session": models.NewID().String(), "token": "laptop", "delivery": models.NewID().String(), "owner": "acme", "repository": "shop",
 	}

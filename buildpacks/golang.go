@@ -218,7 +218,7 @@ func (a *goApp) place(src source, file *modfile.File, plan *Plan) {
 func (a *goApp) choose(src source, plan *Plan) error {
 	switch {
 	case a.command != "" && len(a.mains) != 1:
-		plan.Reasons = append(plan.Reasons, "built by the app's build command")
+		plan.Reasons = append(plan.Reasons, "built by "+src.whoseBuild+" build command")
 	case len(a.mains) == 0:
 		return models.Errorf(models.Failed, "there are Go files, but no main package").
 			WithRemedy("add a main package, or a Dockerfile")

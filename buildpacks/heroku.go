@@ -74,7 +74,7 @@ type manifestFile struct {
 
 func readManifest(src source) (Manifest, error) {
 	file := manifestFile{}
-	found, err := src.readJSON(manifestName, &file)
+	found, err := src.readCommentedJSON(manifestName, &file)
 	if err != nil || !found {
 		return Manifest{}, err
 	}

@@ -32,9 +32,26 @@ func TestManifest(t *testing.T) {
 	require.Zero(t, none)
 }
 
+// TestManifestMayHaveComments, as Dokku's sample has, and no other file may.
+func TestManifestMayHaveComments(t *testing.T) {
+	commented := `{
+  // what runs first
+  "env": {"URL": "http://example.com/*not a comment*/",},
+  /* and how often */
+  "formation": {"web": {"quantity": 2,},},
+}`
+	app, err := ReadManifest(repo{"app.json": commented}.fs(), "")
+	require.NoError(t, err)
+	require.Equal(t, "http://example.com/*not a comment*/", app.Variables[0].Value)
+	require.Equal(t, models.Formation{"web": 2}, app.Formation)
+	_, err = Detect(repo{"package.json": commented}.fs(), Options{})
+	require.ErrorContains(t, err, "package.json is not valid JSON")
+}
+
 func TestManifestRefusals(t *testing.T) {
 	for text, message := range map[string]string{
 		`{`:                                     "app.json is not valid JSON",
+		`{"env": {} "formation": {}}`:           "app.json is not valid JSON",
 		`{"env": {"A-B": "x"}}`:                 "env.A-B cannot name an environment variable",
 		`{"env": {"A": ["x"]}}`:                 "env.A is neither a text nor an object",
 		`{"env": {"A": {"value": {"b": 1}}}}`:   "env.A has a value that is no text",

@@ -89,6 +89,9 @@ type Options struct {
 	// and StartCommand starts "web" where no Procfile does.
 	BuildCommand string
 	StartCommand string
+	// Defaults stand in for what the buildpack would choose, where neither the App
+	// nor its Procfile says another: they are of the Runtime that it is built on.
+	Defaults Commands
 	// Dockerfile is the path of the repository's own, where it is not the root's;
 	// DockerTarget a stage of it to build. BuildArgs are values for its ARGs:
 	// Config is none, because images show their arguments to whoever has them.
@@ -96,6 +99,9 @@ type Options struct {
 	DockerTarget string
 	BuildArgs    map[string]string
 }
+
+// Commands build an app, and start its "web"; an empty one is the buildpack's.
+type Commands struct{ Build, Start string }
 
 // buildpack is one language. detect returns nil when the files are not its own,
 // and an error when they are, but cannot be built.
@@ -131,6 +137,7 @@ func Detect(files fs.FS, options Options) (*Plan, error) {
 	if src.procfile, err = readProcfile(src); err != nil {
 		return nil, err
 	}
+	src.applyDefaults()
 	app, err := readManifest(src)
 	if err != nil {
 		return nil, err
@@ -201,7 +208,7 @@ func complete(src source, plan *Plan, app Manifest) (*Plan, error) {
 	}
 	if command := src.options.StartCommand; command != "" {
 		plan.Processes[models.WebProcess] = argv(command)
-		plan.Reasons = append(plan.Reasons, "web: the app's start command")
+		plan.Reasons = append(plan.Reasons, "web: "+src.whoseStart+" start command")
 	}
 	maps.Copy(plan.Processes, src.procfile)
 	maps.Copy(plan.Processes, app.scripts)

@@ -46,7 +46,7 @@ func (a *pythonApp) renderDependencies(file *dockerfile) {
 	file.runTool("python3 -m venv /manager && /manager/bin/pip install --no-cache-dir --disable-pip-version-check " + programs)
 	file.line("\nFROM manager AS dependencies")
 	file.variables()
-	file.line("ENV %s PATH=/venv/bin:/manager/bin:%s", strings.TrimSpace(a.manager.environment+" "+pipQuiet), systemPath)
+	file.line("ENV %s PATH=/venv/bin:/manager/bin:%s", strings.TrimSpace(a.manager.environment+" "+pipQuiet+" "+sameBytecode), systemPath)
 	file.line("WORKDIR /app")
 	mount := cache("python", "/cache/python")
 	switch {
@@ -70,6 +70,10 @@ func (a *pythonApp) renderDependencies(file *dockerfile) {
 		file.run(pipInto+a.server, mount)
 	}
 }
+
+// sameBytecode has compiled files hold a hash of their source instead of its time
+// (PEP 552), so that installing again makes the same.
+const sameBytecode = "SOURCE_DATE_EPOCH=315532800"
 
 // copyManifests copies lists to where they are: one COPY for each directory.
 func (a *pythonApp) copyManifests(file *dockerfile) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/skypanel/sky/models"
+	"github.com/tidwall/jsonc"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -23,6 +24,20 @@ type source struct {
 	options    Options
 	// procfile is what the app's Procfile says; Detect reads it.
 	procfile models.Processes
+	// whoseBuild and whoseStart say who decided the commands of options.
+	whoseBuild, whoseStart string
+}
+
+// applyDefaults takes a Runtime's commands where the app has none.
+func (s *source) applyDefaults() {
+	s.whoseBuild, s.whoseStart = "the app's", "the app's"
+	defaults := s.options.Defaults
+	if s.options.BuildCommand == "" && defaults.Build != "" {
+		s.options.BuildCommand, s.whoseBuild = defaults.Build, "the runtime's"
+	}
+	if !s.webDecided() && defaults.Start != "" {
+		s.options.StartCommand, s.whoseStart = defaults.Start, "the runtime's"
+	}
 }
 
 func newSource(repository fs.FS, options Options) (source, error) {
@@ -118,17 +133,31 @@ func (s source) readJSON(name string, into any) (bool, error) {
 	if err != nil || !ok {
 		return false, err
 	}
-	err = json.Unmarshal([]byte(text), into)
+	return true, decodeJSON(name, []byte(text), into)
+}
+
+// readCommentedJSON decodes JSON that may have comments and commas behind the last
+// entry; a missing file is false.
+func (s source) readCommentedJSON(name string, into any) (bool, error) {
+	text, ok, err := s.read(name)
+	if err != nil || !ok {
+		return false, err
+	}
+	return true, decodeJSON(name, jsonc.ToJSON([]byte(text)), into)
+}
+
+func decodeJSON(name string, text []byte, into any) error {
+	err := json.Unmarshal(text, into)
 	var mismatch *json.UnmarshalTypeError
 	if errors.As(err, &mismatch) {
-		return false, models.Errorf(models.Failed, "%s: %s must not be a JSON %s", name, mismatch.Field, mismatch.Value).WithField(name).
+		return models.Errorf(models.Failed, "%s: %s must not be a JSON %s", name, mismatch.Field, mismatch.Value).WithField(name).
 			WithRemedy("write it as the tool's documentation has it")
 	}
 	if err != nil {
-		return false, models.Errorf(models.Failed, "%s is not valid JSON: %s", name, err).
+		return models.Errorf(models.Failed, "%s is not valid JSON: %s", name, err).
 			WithRemedy("fix the file; `git diff HEAD~1 -- %s` shows the last change", name).WithField(name)
 	}
-	return true, nil
+	return nil
 }
 
 // readTOML decodes a TOML manifest; a missing file is false.

@@ -70,3 +70,26 @@ func TestStartCommandAndBuildpackOfTheApp(t *testing.T) {
 	_, err = Detect(files.fs(), Options{Config: map[string]string{"BUILDPACK": "cobol"}})
 	require.ErrorContains(t, err, `there is no buildpack "cobol"`)
 }
+
+// TestDefaultsOfTheRuntime come behind what the app and its Procfile say.
+func TestDefaultsOfTheRuntime(t *testing.T) {
+	defaults := Commands{Build: "make", Start: "bin/serve"}
+	files := repo{"go.mod": "module example.com/a\n", "cmd/a/main.go": "package main\n", "cmd/b/main.go": "package main\n"}
+	plan, err := Detect(files.fs(), Options{Defaults: defaults})
+	require.NoError(t, err)
+	require.Equal(t, []string{"bin/serve"}, plan.Processes["web"])
+	require.Contains(t, plan.Reasons, "built by the runtime's build command")
+	require.Contains(t, plan.Reasons, "web: the runtime's start command")
+	require.Contains(t, plan.Render(Images{Build: "build:1", Run: "run:1"}), "make")
+
+	plan, err = Detect(files.fs(), Options{Defaults: defaults, BuildCommand: "go build ./...", StartCommand: "bin/own"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"bin/own"}, plan.Processes["web"])
+	require.Contains(t, plan.Reasons, "built by the app's build command")
+
+	files["Procfile"] = "web: bin/a -v\n"
+	plan, err = Detect(files.fs(), Options{Defaults: defaults})
+	require.NoError(t, err)
+	require.Equal(t, []string{"bin/a", "-v"}, plan.Processes["web"])
+	require.NotContains(t, plan.Reasons, "web: the runtime's start command")
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"path"
 	"slices"
@@ -88,10 +89,15 @@ type Builder struct {
 	extraCA []byte
 	queue   *queue
 	stacks  sync.Mutex // one stack image is made at a time
+	looks   sync.Mutex // one image is looked into at a time
 	pulls   pullMemory
 	// minFree is the free space on the engine's disk below which a build ends.
 	minFree int64
 	version string
+	reach   Reach
+	// notes are for the operator; unbounded is said once.
+	notes     *slog.Logger
+	unbounded sync.Once
 }
 
 // Config says where and how to build.
@@ -106,6 +112,10 @@ type Config struct {
 	MinFreeBytes int64
 	// Version is Sky's own, which every image bears as a label.
 	Version string
+	// Reach is what builds may reach beside the internet.
+	Reach Reach
+	// Notes are for the operator; nil keeps them from everybody.
+	Notes *slog.Logger
 }
 
 // New returns a Builder; it does not talk to the engine yet.
@@ -118,8 +128,12 @@ func New(config Config) (*Builder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("docker client: %w", err)
 	}
+	if config.Notes == nil {
+		config.Notes = slog.New(slog.DiscardHandler)
+	}
 	return &Builder{docker: docker, extraCA: config.ExtraCA,
 		queue: newQueue(config.Concurrency, config.PerOrganisation), minFree: config.MinFreeBytes, version: config.Version,
+		reach: config.Reach, notes: config.Notes,
 	}, nil
 }
 
@@ -191,13 +205,18 @@ func (b *Builder) compileWithin(ctx context.Context, job Job, result Result, lea
 		defer timer.Stop()
 	}
 	warden := newWarden(job.Limits)
+	var err error
+	if warden.network, err = b.bounds(ctx); err != nil {
+		return Result{}, err
+	}
+	warden.end = end
 	watching, stop := context.WithCancel(ctx)
 	var watchers sync.WaitGroup
 	watchers.Go(func() { warden.watch(watching) })
 	if leave.least > 0 {
 		watchers.Go(func() { leave.watch(watching, end) })
 	}
-	built, err := b.compile(ctx, job, result, warden.id)
+	built, err := b.compile(ctx, job, result, warden)
 	stop()
 	watchers.Wait()
 	if cause := context.Cause(ctx); err != nil && cause != nil {
@@ -208,7 +227,7 @@ func (b *Builder) compileWithin(ctx context.Context, job Job, result Result, lea
 
 // detect finds the plan and its base images, and says both to the pusher.
 func (b *Builder) detect(ctx context.Context, job Job) (Result, error) {
-	plan, err := buildpacks.Detect(job.Files, job.Options)
+	plan, images, err := b.plan(ctx, job)
 	if err != nil {
 		return Result{}, err
 	}
@@ -220,10 +239,6 @@ func (b *Builder) detect(ctx context.Context, job Job) (Result, error) {
 		}
 		dockerfile, err := b.ownDockerfile(job.Files, path.Join(plan.Context, plan.DockerfilePath))
 		return Result{Plan: plan, Runtime: plan.Language, RuntimeType: row.Type, RuntimeVersion: row.Version, Dockerfile: dockerfile}, err
-	}
-	images, err := b.resolve(ctx, plan, job.Runtimes, job.Log)
-	if err != nil {
-		return Result{}, err
 	}
 	images.Variables = len(job.Variables) > 0
 	name := plan.Language
@@ -266,7 +281,7 @@ func (b *Builder) ownDockerfile(files fs.FS, path string) (string, error) {
 }
 
 // compile has BuildKit build the Dockerfile, and says how long it took.
-func (b *Builder) compile(ctx context.Context, job Job, result Result, id string) (Result, error) {
+func (b *Builder) compile(ctx context.Context, job Job, result Result, by *warden) (Result, error) {
 	started := time.Now()
 	ignore, err := ignored(job.Files, result.Plan)
 	if err != nil {
@@ -279,7 +294,7 @@ func (b *Builder) compile(ctx context.Context, job Job, result Result, id string
 	}
 	s := solve{
 		args: arguments, target: result.Plan.Target,
-		id: id, ignore: ignore, maxContext: job.Limits.ContextBytes,
+		by: by, ignore: ignore, maxContext: job.Limits.ContextBytes,
 		files: job.Files, dockerfile: result.Dockerfile, noCache: job.ClearCache, log: job.Log,
 		sharedKey: "sky-" + job.AppID.String(), secrets: secrets(job.Variables),
 		tag: ImageName(job.AppID, job.Number),

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types"
@@ -33,19 +35,22 @@ func (b *Builder) removeUnused(ctx context.Context, name string) error {
 
 // Sweep removes images of apps that have lost their last name and that nothing
 // uses, and lets the engine's build cache shrink to budget bytes, what was used
-// longest ago first. A budget of 0 leaves the cache alone. Images that Sky did
-// not label are never touched.
-func (b *Builder) Sweep(ctx context.Context, budget int64) error {
+// longest ago first, and that of each App to perApp. A budget of 0 leaves the cache
+// alone. Images that Sky did not label are never touched.
+func (b *Builder) Sweep(ctx context.Context, budget, perApp int64) error {
 	nameless := filters.NewArgs(filters.Arg("dangling", "true"), filters.Arg("label", LabelAppID))
 	images, err := b.docker.ImageList(ctx, image.ListOptions{Filters: nameless})
 	if err != nil {
 		return fmt.Errorf("list images: %w", err)
 	}
-	var errs []error
+	errs := []error{b.forgetLooks(ctx)}
 	for _, found := range images {
 		if err := b.removeUnused(ctx, found.ID); err != nil {
 			errs = append(errs, fmt.Errorf("remove image %s: %w", short(found.ID), err))
 		}
+	}
+	if perApp > 0 {
+		errs = append(errs, b.pruneApps(ctx, perApp))
 	}
 	if budget > 0 {
 		errs = append(errs, b.pruneCache(ctx, budget))
@@ -61,7 +66,7 @@ func (b *Builder) makeRoom(ctx context.Context, leave floor, log Log) error {
 	if err != nil || before >= 2*leave.least { // on another machine, or enough
 		return nil
 	}
-	if err := errors.Join(b.Sweep(ctx, 0), b.pruneCache(ctx, 0)); err != nil {
+	if err := errors.Join(b.Sweep(ctx, 0, 0), b.pruneCache(ctx, 0)); err != nil {
 		return err
 	}
 	after, _, err := diskspace.Of(leave.dir)
@@ -85,6 +90,53 @@ func (b *Builder) pruneCache(ctx context.Context, budget int64) error {
 	return nil
 }
 
+// pruneApps gives up caches of Apps that have more of them than most bytes, each
+// whole, what was used longest ago first. What a build uses just now stays.
+func (b *Builder) pruneApps(ctx context.Context, most int64) error {
+	kit, err := b.buildkit(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = kit.Close() }()
+	records, err := kit.DiskUsage(ctx)
+	if err != nil {
+		return fmt.Errorf("list build cache: %w", err)
+	}
+	var errs []error
+	for _, record := range excess(records, most) {
+		only := kitclient.WithFilter([]string{"id==" + record.ID})
+		if err := kit.Prune(ctx, nil, kitclient.PruneAll, only); err != nil {
+			errs = append(errs, fmt.Errorf("prune cache %s: %w", record.ID, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// excess are the records to give up so that no App has more than most bytes.
+func excess(records []*kitclient.UsageInfo, most int64) []*kitclient.UsageInfo {
+	used := func(record *kitclient.UsageInfo) time.Time {
+		if record.LastUsedAt != nil {
+			return *record.LastUsedAt
+		}
+		return record.CreatedAt
+	}
+	newest := slices.SortedFunc(slices.Values(records), func(a, b *kitclient.UsageInfo) int { return used(b).Compare(used(a)) })
+	kept := map[models.ID]int64{}
+	var given []*kitclient.UsageInfo
+	for _, record := range newest {
+		app, marked := cacheOwner(record.Description)
+		if !marked {
+			continue
+		}
+		if kept[app]+record.Size > most && !record.InUse {
+			given = append(given, record)
+			continue
+		}
+		kept[app] += record.Size
+	}
+	return given
+}
+
 // DiskUsage is what builds keep on the engine's disk.
 type DiskUsage struct {
 	FreeBytes  int64 // of the engine's file system; 0 where it cannot be seen
@@ -94,6 +146,8 @@ type DiskUsage struct {
 	Stacks     ImageUsage // the images that Sky made to build on
 	Foreign    ImageUsage // what is not Sky's, and never removed
 	CacheBytes int64      // of the build cache, without what images share with it
+	// Caches are what of that the Apps' builds alone mount, by the Apps' ids.
+	Caches map[models.ID]int64
 }
 
 // ImageUsage counts images and what they alone take: layers that several share
@@ -113,7 +167,7 @@ func (b *Builder) DiskUsage(ctx context.Context) (DiskUsage, error) {
 	if err != nil {
 		return DiskUsage{}, fmt.Errorf("ask the engine for its disk usage: %w", err)
 	}
-	usage := DiskUsage{Apps: map[string]ImageUsage{}}
+	usage := DiskUsage{Apps: map[string]ImageUsage{}, Caches: map[models.ID]int64{}}
 	for _, found := range kept.Images {
 		app := found.Labels[LabelApp]
 		switch {
@@ -128,6 +182,9 @@ func (b *Builder) DiskUsage(ctx context.Context) (DiskUsage, error) {
 	for _, record := range kept.BuildCache {
 		if !record.Shared {
 			usage.CacheBytes += record.Size
+		}
+		if app, marked := cacheOwner(record.Description); marked {
+			usage.Caches[app] += record.Size
 		}
 	}
 	if info, err := b.docker.Info(ctx); err == nil {

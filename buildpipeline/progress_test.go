@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,6 +32,13 @@ func (m *memory) Detail(text string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.detail = append(m.detail, text)
+}
+
+// details are the lines of the full log.
+func (m *memory) details() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.detail)
 }
 
 func step(name, failure string, cached bool) *client.Vertex {

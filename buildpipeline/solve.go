@@ -12,7 +12,10 @@ import (
 	dockerclient "github.com/docker/docker/client"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/frontend/dockerfile/builder"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	buildsecrets "github.com/moby/buildkit/session/secrets"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
+	"github.com/opencontainers/go-digest"
 	"github.com/skypanel/sky/buildpacks"
 	"github.com/skypanel/sky/models"
 	"github.com/tonistiigi/fsutil"
@@ -34,8 +37,8 @@ type solve struct {
 	// sharedKey keeps the context's files and the caches of one app together.
 	sharedKey string
 	noCache   bool
-	// id tells the steps of this build from others'; empty for none.
-	id string
+	// by watches the steps of this build; nil for what is Sky's own.
+	by *warden
 	// maxContext bounds the bytes of the context; 0 is no bound.
 	maxContext int64
 	log        Log
@@ -61,7 +64,7 @@ func (b *Builder) solve(ctx context.Context, s solve) (image string, steps []mod
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		var err error
-		response, err = kit.Build(groupCtx, options, "sky", builder.Build, statuses)
+		response, err = kit.Build(groupCtx, options, "sky", b.guarded(s), statuses)
 		return err
 	})
 	group.Go(func() error {
@@ -128,12 +131,14 @@ func (s solve) options(extraCA []byte, shown *contextFS) (client.SolveOpt, error
 		secrets[buildpacks.CASecret] = extraCA
 	}
 	text := []byte(s.dockerfile)
-	if s.id != "" {
+	var attached buildsecrets.SecretStore = secretMap(secrets)
+	if s.by != nil {
 		mounted, err := buildpacks.MountBuildID(text)
 		if err != nil {
 			return client.SolveOpt{}, models.Errorf(models.Failed, "Dockerfile: %s", err).WithField("Dockerfile").WithRemedy("fix that line and push again")
 		}
-		text, secrets[buildpacks.BuildIDSecret] = mounted, []byte(s.id)
+		text, secrets[buildpacks.BuildIDSecret] = mounted, []byte(s.by.id)
+		attached = announcing{secretMap(secrets), s.by.expect}
 	}
 	options := client.SolveOpt{
 		FrontendAttrs: s.attributes(),
@@ -141,8 +146,50 @@ func (s solve) options(extraCA []byte, shown *contextFS) (client.SolveOpt, error
 		SharedKey:     s.sharedKey,
 		Exports:       []client.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": s.tag}}},
 	}
-	options.Session = append(options.Session, secretsprovider.FromMap(secrets))
+	options.Session = append(options.Session, secretsprovider.NewSecretProvider(attached))
 	return options, nil
+}
+
+// guarded is BuildKit's own reader of Dockerfiles, whose result Sky amends.
+func (b *Builder) guarded(s solve) gateway.BuildFunc {
+	if s.by == nil {
+		return builder.Build
+	}
+	amending := &amender{app: s.labels[LabelAppID], known: map[string]digest.Digest{}}
+	if routes := s.by.network.routes; len(routes) > 0 {
+		amending.fetch = fetcher(routes, b.extraCA, s.maxContext)
+	}
+	return func(ctx context.Context, client gateway.Client) (*gateway.Result, error) {
+		amending.Client = client
+		return builder.Build(ctx, amending)
+	}
+}
+
+// secretMap are secrets by their ids.
+type secretMap map[string][]byte
+
+// GetSecret implements BuildKit's SecretStore.
+func (m secretMap) GetSecret(_ context.Context, id string) ([]byte, error) {
+	value, known := m[id]
+	if !known {
+		return nil, buildsecrets.ErrNotFound
+	}
+	return value, nil
+}
+
+// announcing tells when a step is about to begin: BuildKit asks for its secrets
+// right before.
+type announcing struct {
+	secretMap
+	announce func()
+}
+
+// GetSecret implements BuildKit's SecretStore.
+func (a announcing) GetSecret(ctx context.Context, id string) ([]byte, error) {
+	if id == buildpacks.BuildIDSecret {
+		a.announce()
+	}
+	return a.secretMap.GetSecret(ctx, id)
 }
 
 // context is what BuildKit is shown; nil for nothing.

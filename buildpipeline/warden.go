@@ -3,6 +3,7 @@ package buildpipeline
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -55,48 +56,54 @@ type warden struct {
 	proc, groups string
 	held         map[string]bool // groups, by their path
 	oom          atomic.Bool
+	// network bounds what steps reach, and end ends the build when one cannot be
+	// held to it.
+	network bounds
+	end     context.CancelCauseFunc
+	// undone are steps whose way out of their network was not there yet, and when
+	// that is given up.
+	undone map[*namespace]time.Time
+	coming coming
 }
 
 func newWarden(limits Limits) *warden {
-	return &warden{id: rand.Text(), limits: limits, proc: "/proc", groups: "/sys/fs/cgroup", held: map[string]bool{}}
+	return &warden{id: rand.Text(), limits: limits, proc: "/proc", groups: "/sys/fs/cgroup", held: map[string]bool{}, undone: map[*namespace]time.Time{}, coming: coming{hurry: make(chan struct{}, 1)}}
 }
 
 // watch works until ctx ends. Where the server cannot see the engine's
 // processes, because they run on another machine or Sky is not root, it finds
 // nothing and limits nothing.
 func (w *warden) watch(ctx context.Context) {
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
 	for {
-		w.look()
+		older, pause := w.coming.now()
+		w.look(older)
 		select {
 		case <-ctx.Done():
-			w.look() // what died last
+			w.look(nil) // what died last
+			w.leaveNetworks()
 			return
-		case <-ticker.C:
+		case <-w.coming.hurry:
+		case <-time.After(pause):
 		}
 	}
 }
 
 // look finds steps that began and holds them, and looks at those that are held.
-func (w *warden) look() {
+// Processes that are older than the step that is looked for are not looked at.
+func (w *warden) look(older map[string]bool) {
 	for group := range w.held {
 		w.noteDeaths(group)
 	}
-	entries, err := os.ReadDir(w.proc)
-	if err != nil {
-		return
-	}
-	for _, entry := range entries {
-		pid := entry.Name()
-		if pid[0] < '0' || pid[0] > '9' {
+	w.finishConfining()
+	for _, pid := range processes(w.proc) {
+		if older[pid] {
 			continue
 		}
 		group := w.buildkitGroup(pid)
 		if group == "" || w.held[group] || !w.mine(pid) {
 			continue
 		}
-		w.hold(group)
+		w.hold(group, pid)
 	}
 }
 
@@ -127,7 +134,7 @@ func (w *warden) mine(pid string) bool {
 		return false
 	}
 	defer func() { _ = root.Close() }()
-	file, err := root.OpenFile("run/secrets/"+buildpacks.BuildIDSecret, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	file, err := root.OpenFile(w.secretPath(pid), os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return false
 	}
@@ -136,9 +143,39 @@ func (w *warden) mine(pid string) bool {
 	return err == nil && string(text) == w.id
 }
 
-// hold writes the limits into the control groups of a step, in either version. A
-// step that has ended meanwhile has none any more.
-func (w *warden) hold(group string) {
+// secretPath is where the process would see the secret of its build. A step that is
+// being made sees it below the directory that becomes its root: it is found long
+// before it runs.
+func (w *warden) secretPath(pid string) string {
+	const own = "run/secrets/" + buildpacks.BuildIDSecret
+	mounts, err := os.ReadFile(filepath.Join(w.proc, pid, "mountinfo"))
+	if err != nil {
+		return own
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if fields := strings.Fields(line); len(fields) > 4 && strings.HasSuffix(fields[4], "/"+own) {
+			return strings.TrimPrefix(fields[4], "/")
+		}
+	}
+	return own
+}
+
+// hold bounds a step's network and writes the limits into its control groups, in
+// either version. A step that has ended meanwhile has none any more. A step whose
+// network cannot be bounded ends the build.
+func (w *warden) hold(group, pid string) {
+	if w.network.steps {
+		err := w.confine(pid)
+		if errors.Is(err, errEnded) {
+			return // the step may go on without it: another process of it is found next
+		}
+		if err != nil {
+			w.end(fmt.Errorf("bound the network of a step: %w", err))
+			return
+		}
+	} else {
+		w.coming.came()
+	}
 	w.held[group] = true
 	settings := w.version1(group)
 	if _, err := os.Stat(filepath.Join(w.groups, "cgroup.controllers")); err == nil {

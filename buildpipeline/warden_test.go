@@ -73,7 +73,7 @@ func TestWardenHoldsItsOwnSteps(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newTestWarden(t, test.cgroup)
 			write(t, w.groups, test.files)
-			w.look()
+			w.look(nil)
 			for file, want := range test.want {
 				text, err := os.ReadFile(filepath.Join(w.groups, file))
 				require.NoError(t, err)
@@ -87,10 +87,10 @@ func TestWardenHoldsItsOwnSteps(t *testing.T) {
 
 			failed := models.Errorf(models.Failed, "build step `make` exited with code 2")
 			write(t, w.groups, map[string]string{test.deaths: "low 0\noom_kill 0\n"})
-			w.look()
+			w.look(nil)
 			require.Equal(t, error(failed), w.explain(failed))
 			write(t, w.groups, map[string]string{test.deaths: "low 0\noom_kill 2\n"})
-			w.look()
+			w.look(nil)
 			require.EqualError(t, w.explain(failed), "the build ran out of memory: build step `make` exited with code 2; it had 1MiB")
 			require.NoError(t, w.explain(nil))
 		})

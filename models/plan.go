@@ -51,8 +51,8 @@ type Runtime struct {
 	// "docker", whose images the repository names itself.
 	BuildImage string
 	RunImage   string
-	// BuildCommand and StartCommand stand in where neither the repository nor
-	// the buildpack's detection names one.
+	// BuildCommand and StartCommand stand in for what the buildpack would choose,
+	// where neither the App nor its Procfile says another.
 	BuildCommand string
 	StartCommand string
 	Default      bool `gorm:"column:is_default"`

@@ -62,7 +62,8 @@ func (p *Platform) failPending(build models.Build, why error) {
 }
 
 // tidy puts the housekeeping after a build behind what the App's lane has, where
-// nobody waits for it.
+// nobody waits for it. What takes longer is done beside the lane, so that the next
+// push need not wait either.
 func (p *Platform) tidy(app models.ID) {
 	p.lanes.enter(app, &work{run: func(ctx context.Context) error {
 		err := errors.Join(p.Repositories.ConsolidateIfDue(ctx, app), p.retainImages(ctx, app))
@@ -71,6 +72,11 @@ func (p *Platform) tidy(app models.ID) {
 		}
 		return err
 	}})
+	p.lanes.beside(func(ctx context.Context) {
+		if err := p.keepSBOM(ctx, app); err != nil && !p.stopping(err) && !models.IsCode(err, models.NotFound) {
+			p.Log.Warn("list packages", "app", app, "error", err)
+		}
+	})
 }
 
 func (p *Platform) deploySteps(ctx context.Context, build *models.Build, started time.Time) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -91,7 +92,7 @@ func (p *Platform) sweepDue(ctx context.Context, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	err = p.Builder.Sweep(ctx, int64(options.CacheMB)<<20)
+	err = p.Builder.Sweep(ctx, int64(options.CacheMB)<<20, int64(options.AppCacheMB)<<20)
 	if p.Images != nil {
 		err = errors.Join(err, p.Images.Sweep(ctx))
 	}
@@ -136,19 +137,54 @@ func (p *Platform) Disk(ctx context.Context, actor models.Actor) (Disk, error) {
 	for name, images := range builds.Apps {
 		disk.Items = append(disk.Items, DiskItem{"images of " + name, images.Bytes, images.Images, kept})
 	}
-	slices.SortFunc(disk.Items, func(a, b DiskItem) int { return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Name, b.Name)) })
-	cache := "no bound: sky admin settings set cache-mb=N"
-	if options.CacheMB > 0 {
-		cache = fmt.Sprintf("held to %d MB, used longest ago first: sky admin settings set cache-mb=N", options.CacheMB)
+	slices.SortFunc(disk.Items, largestFirst)
+	caches, err := p.cacheItems(ctx, builds.Caches, options)
+	if err != nil {
+		return Disk{}, err
 	}
-	disk.Items = append(disk.Items,
+	disk.Items = append(append(disk.Items, caches...),
 		DiskItem{"base images made by Sky", builds.Stacks.Bytes, builds.Stacks.Images, "made again when an app needs them"},
-		DiskItem{"build cache", builds.CacheBytes, 0, cache},
+		DiskItem{"build cache, all of it", builds.CacheBytes, 0, bound(options.CacheMB, "cache-mb")},
 		DiskItem{"images of others", builds.Foreign.Bytes, builds.Foreign.Images, "never removed by Sky"},
 	)
 	data, err := p.dataItems()
 	disk.Items = append(disk.Items, data...)
 	return disk, err
+}
+
+// bound says what holds a cache.
+func bound(megabytes int, setting string) string {
+	if megabytes == 0 {
+		return "no bound: sky admin settings set " + setting + "=N"
+	}
+	return fmt.Sprintf("held to %d MB, used longest ago first: sky admin settings set %s=N", megabytes, setting)
+}
+
+func largestFirst(a, b DiskItem) int {
+	return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Name, b.Name))
+}
+
+// cacheItems account for the caches that Apps' builds mount, which are part of the
+// build cache.
+func (p *Platform) cacheItems(ctx context.Context, caches map[models.ID]int64, options Options) ([]DiskItem, error) {
+	apps, err := p.Store.AppsByID(ctx, slices.Collect(maps.Keys(caches)))
+	if err != nil {
+		return nil, err
+	}
+	gone := DiskItem{Name: "caches of apps that are gone", Note: "go as the build cache shrinks"}
+	var items []DiskItem
+	for id, bytes := range caches {
+		if app, known := apps[id]; known {
+			items = append(items, DiskItem{"caches of " + app.Name, bytes, 0, bound(options.AppCacheMB, "app-cache-mb")})
+			continue
+		}
+		gone.Bytes += bytes
+	}
+	slices.SortFunc(items, largestFirst)
+	if gone.Bytes > 0 {
+		items = append(items, gone)
+	}
+	return items, nil
 }
 
 // dataItems account for the data directory, by what lies at its top.

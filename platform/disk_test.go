@@ -55,11 +55,11 @@ func TestDiskIsAccountedFor(t *testing.T) {
 		names[item.Name] = item.Bytes
 	}
 	require.EqualValues(t, 5<<20, names["images of shop"])
-	require.EqualValues(t, 1<<20, names["build cache"])
+	require.EqualValues(t, 1<<20, names["build cache, all of it"])
 	require.Positive(t, names["data: logs"]+names["data: master.json"])
 	_, err = s.Disk(t.Context(), models.Actor{Name: "ann"})
 	require.True(t, models.IsCode(err, models.Forbidden))
-	for _, wrong := range []OptionsChange{{KeepReleases: new(0)}, {CacheMB: new(-1)}} {
+	for _, wrong := range []OptionsChange{{KeepReleases: new(0)}, {CacheMB: new(-1)}, {AppCacheMB: new(-1)}} {
 		_, err := s.ChangeOptions(t.Context(), s.actor, wrong)
 		require.True(t, models.IsCode(err, models.Invalid))
 	}

@@ -92,6 +92,7 @@ type builder struct {
 	inputs  models.BuildInputs
 	mu      sync.Mutex
 	kept    []string
+	gone    bool // the images are
 	build   func(ctx context.Context, job buildpipeline.Job) error
 }
 
@@ -113,7 +114,7 @@ func (b *builder) Adopt(ctx context.Context, job buildpipeline.Job, reference st
 	return result, err
 }
 func (b *builder) RemoveImages(context.Context, models.App) error { return nil }
-func (b *builder) Sweep(context.Context, int64) error             { return nil }
+func (b *builder) Sweep(context.Context, int64, int64) error      { return nil }
 func (b *builder) DiskUsage(context.Context) (buildpipeline.DiskUsage, error) {
 	return buildpipeline.DiskUsage{Apps: map[string]buildpipeline.ImageUsage{"shop": {Images: 2, Bytes: 5 << 20}}, CacheBytes: 1 << 20}, nil
 }
@@ -129,7 +130,20 @@ func (b *builder) ShareImage(_ context.Context, image string, _ models.ID, _ str
 	return image, nil
 }
 func (b *builder) HasImage(context.Context, string) bool { return true }
-func (b *builder) Check(context.Context) error           { return nil }
+func (b *builder) Packages(_ context.Context, app models.App, image string) ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.gone {
+		return nil, models.Errorf(models.NotFound, "the image is gone")
+	}
+	return []byte(`{"bomFormat": "CycloneDX", "of": "` + app.Name + " " + image + `"}`), nil
+}
+func (b *builder) setGone(gone bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.gone = gone
+}
+func (b *builder) Check(context.Context) error { return nil }
 
 // nodes is a fleet of one node that does at once what it is assigned.
 type nodes struct {

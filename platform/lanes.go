@@ -150,5 +150,9 @@ func (l *lanes) do(ctx context.Context, app models.ID, fn func(ctx context.Conte
 	}
 }
 
+// beside runs fn by itself, outside of every App's lane. It is to be called from
+// work that runs.
+func (l *lanes) beside(fn func(ctx context.Context)) { l.group.Go(func() { fn(l.ctx) }) }
+
 // wait blocks until no work runs.
 func (l *lanes) wait() { l.group.Wait() }

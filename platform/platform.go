@@ -66,10 +66,13 @@ type Builder interface {
 	// RetainImages removes the App's images but for those to keep.
 	RetainImages(ctx context.Context, app models.App, keep []string) error
 	// Sweep removes what nothing names any more, and lets the build cache shrink
-	// to budget bytes; 0 leaves it as it is.
-	Sweep(ctx context.Context, budget int64) error
+	// to budget bytes, and that of each App to perApp; 0 leaves it as it is.
+	Sweep(ctx context.Context, budget, perApp int64) error
 	DiskUsage(ctx context.Context) (buildpipeline.DiskUsage, error)
 	HasImage(ctx context.Context, image string) bool
+	// Packages lists the packages in an image of the App, as a CycloneDX document;
+	// NotFound when the image is gone.
+	Packages(ctx context.Context, app models.App, image string) ([]byte, error)
 	// ShareImage lets another App keep the image, and returns it.
 	ShareImage(ctx context.Context, image string, app models.ID, tag string) (string, error)
 	Check(ctx context.Context) error

@@ -32,6 +32,9 @@ type Options struct {
 	KeepReleases int `json:"keep_releases"`
 	// CacheMB is what the builds' cache may take of the disk; 0 is no bound.
 	CacheMB int `json:"cache_mb"`
+	// AppCacheMB is what the caches that one App's builds mount may take; 0 is no
+	// bound.
+	AppCacheMB int `json:"app_cache_mb"`
 	// MaxAppsPerOrganisation bounds how many apps one has.
 	MaxAppsPerOrganisation int `json:"max_apps_per_organisation"`
 	// MaxOrganisationsPerUser bounds how many somebody may create.
@@ -41,7 +44,7 @@ type Options struct {
 func defaultOptions() Options {
 	return Options{
 		Currency: "EUR", GraceHours: 24, LowBalanceHours: 72, DefaultPlan: defaultPlan, CustomImages: true, VerifyDomains: true,
-		KeepReleases: 10, CacheMB: 20 << 10, MaxAppsPerOrganisation: 1000, MaxOrganisationsPerUser: 20,
+		KeepReleases: 10, CacheMB: 20 << 10, AppCacheMB: 4 << 10, MaxAppsPerOrganisation: 1000, MaxOrganisationsPerUser: 20,
 	}
 }
 
@@ -68,6 +71,7 @@ type OptionsChange struct {
 	VerifyDomains           *bool
 	KeepReleases            *int
 	CacheMB                 *int
+	AppCacheMB              *int
 	MaxAppsPerOrganisation  *int
 	MaxOrganisationsPerUser *int
 }
@@ -108,6 +112,7 @@ func (c OptionsChange) apply(ctx context.Context, tx *store.Store, options *Opti
 	put(&options.VerifyDomains, c.VerifyDomains)
 	put(&options.KeepReleases, c.KeepReleases)
 	put(&options.CacheMB, c.CacheMB)
+	put(&options.AppCacheMB, c.AppCacheMB)
 	put(&options.MaxAppsPerOrganisation, c.MaxAppsPerOrganisation)
 	put(&options.MaxOrganisationsPerUser, c.MaxOrganisationsPerUser)
 	if !currencyPattern.MatchString(options.Currency) {
@@ -122,8 +127,10 @@ func (c OptionsChange) apply(ctx context.Context, tx *store.Store, options *Opti
 	if options.KeepReleases < 1 || options.KeepReleases > models.MaxPage {
 		return models.Errorf(models.Invalid, "%d releases are not allowed", options.KeepReleases).WithField("keep_releases").WithRemedy("use 1 to %d", models.MaxPage)
 	}
-	if options.CacheMB < 0 {
-		return models.Errorf(models.Invalid, "a cache of less than nothing is not allowed").WithField("cache_mb").WithRemedy("use 0, which is no bound, or more")
+	for field, megabytes := range map[string]int{"cache_mb": options.CacheMB, "app_cache_mb": options.AppCacheMB} {
+		if megabytes < 0 {
+			return models.Errorf(models.Invalid, "a cache of less than nothing is not allowed").WithField(field).WithRemedy("use 0, which is no bound, or more")
+		}
 	}
 	if options.MaxAppsPerOrganisation < 1 || options.MaxOrganisationsPerUser < 0 {
 		return models.Errorf(models.Invalid, "a limit of nothing is not allowed").WithField("max_apps_per_organisation").WithRemedy("use at least 1")

@@ -16,4 +16,4 @@ bin/sky stack ${SKY_TEST_CA:+--extra-ca "$SKY_TEST_CA"} python:3.11
 if [ "${SKY_TEST_APPS:-}" = all ]; then
   go test -count=1 -timeout 20m -run 'TestTranscripts/disk$' ./cmd/sky
 fi
-go test -count=1 -timeout 60m -run 'TestApps|TestNodeWorkspaces|TestLayers|TestBuildsRead|TestRustEdit|TestStaticAnswers|TestLarge' "$@" ./buildpipeline
+go test -count=1 -timeout 60m -run 'TestApps|TestNodeWorkspaces|TestLayers|TestBuildsRead|TestRustEdit|TestPackages|TestBuildsAreReproducible|TestStaticAnswers|TestLarge' "$@" ./buildpipeline

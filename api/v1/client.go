@@ -122,6 +122,11 @@ func (c *Client) Releases(ctx context.Context, app string) ([]Release, error) {
 	return page.Items, err
 }
 
+// SBOM returns the packages in a release's image, as a CycloneDX document.
+func (c *Client) SBOM(ctx context.Context, app, release string) (json.RawMessage, error) {
+	return call[json.RawMessage](ctx, c, http.MethodGet, appPath(app)+"/releases/"+url.PathEscape(release)+"/sbom", nil)
+}
+
 // Rollback goes back to a release; an empty one is the one before.
 func (c *Client) Rollback(ctx context.Context, app, release string) (Outcome, error) {
 	return call[Outcome](ctx, c, http.MethodPost, appPath(app)+"/rollback", Rollback{Release: release})

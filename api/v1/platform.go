@@ -56,8 +56,8 @@ type Runtime struct {
 	Version      string    `json:"version" example:"22"`
 	BuildImage   string    `json:"build_image" doc:"Builds run in it"`
 	RunImage     string    `json:"run_image" doc:"Instances run in it"`
-	BuildCommand string    `json:"build_command" doc:"In place of the buildpack's"`
-	StartCommand string    `json:"start_command" doc:"In place of the buildpack's; empty is the buildpack's"`
+	BuildCommand string    `json:"build_command" doc:"In place of the buildpack's, where the app has none of its own"`
+	StartCommand string    `json:"start_command" doc:"In place of the buildpack's, where neither the app nor its Procfile has one"`
 	Default      bool      `json:"default" doc:"Taken when an app asks for no version"`
 	Active       bool      `json:"active" doc:"Whether it can be used"`
 	CreatedAt    time.Time `json:"created_at" doc:"When it was made"`
@@ -103,6 +103,7 @@ type Settings struct {
 	VerifyDomains           bool   `json:"verify_domains" doc:"Owners prove their domains by a DNS record"`
 	KeepReleases            int    `json:"keep_releases" doc:"How many of an app's releases that served keep their images"`
 	CacheMB                 int    `json:"cache_mb" doc:"What the builds' cache may take of the disk; 0 is no bound"`
+	AppCacheMB              int    `json:"app_cache_mb" doc:"What the caches that one app's builds mount may take of it; 0 is no bound"`
 	MaxAppsPerOrganisation  int    `json:"max_apps_per_organisation" doc:"How many it may have"`
 	MaxOrganisationsPerUser int    `json:"max_organisations_per_user" doc:"How many somebody may make"`
 }
@@ -118,6 +119,7 @@ type SettingsChange struct {
 	VerifyDomains           *bool   `json:"verify_domains,omitempty" doc:"Owners prove their domains by a DNS record"`
 	KeepReleases            *int    `json:"keep_releases,omitempty" doc:"How many of an app's releases that served keep their images"`
 	CacheMB                 *int    `json:"cache_mb,omitempty" doc:"What the builds' cache may take of the disk; 0 is no bound"`
+	AppCacheMB              *int    `json:"app_cache_mb,omitempty" doc:"What the caches that one app's builds mount may take of it; 0 is no bound"`
 	MaxAppsPerOrganisation  *int    `json:"max_apps_per_organisation,omitempty" doc:"How many it may have"`
 	MaxOrganisationsPerUser *int    `json:"max_organisations_per_user,omitempty" doc:"How many somebody may make"`
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/skypanel/sky/buildpipeline"
 	"github.com/skypanel/sky/gitserver"
 	"github.com/skypanel/sky/gitserver/packfile"
 	"github.com/spf13/pflag"
@@ -36,6 +37,7 @@ type serverConfig struct {
 	builds      int
 	// buildsPerOrg is how many of them one organisation has; 0 is all.
 	buildsPerOrg int
+	buildAllow   []string
 	minFreeMB    int64
 	maxPushMB    int64
 	// catchUpEvery is how often GitHub is asked whether a push was missed.
@@ -58,6 +60,7 @@ func (c *serverConfig) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&c.extraCA, "extra-ca", "", "PEM file of certificate authorities that builds trust too")
 	flags.IntVar(&c.builds, "builds", 2, "how many builds run at once")
 	flags.IntVar(&c.buildsPerOrg, "builds-per-org", 0, "how many builds of one organisation run at once; 0 is as many as --builds")
+	flags.StringSliceVar(&c.buildAllow, "build-allow", nil, "private networks that builds may reach, such as 10.1.0.0/16; an address alone may be this machine's; all lifts every bound")
 	flags.Int64Var(&c.minFreeMB, "min-free-mb", 512, "refuse pushes, and end builds, when the disk has less free space")
 	flags.Int64Var(&c.maxPushMB, "max-push-mb", 2048, "refuse pushes that send more")
 	flags.DurationVar(&c.catchUpEvery, "github-catch-up", 5*time.Minute, "how often GitHub is asked whether a push was missed")
@@ -93,6 +96,9 @@ func (c *serverConfig) check() error {
 		if _, _, err := net.ParseCIDR(network); err != nil && net.ParseIP(network) == nil {
 			errs = append(errs, usagef("--trusted-proxies %q is not a network such as 10.0.0.0/8", network))
 		}
+	}
+	if _, err := buildpipeline.ParseReach(c.buildAllow); err != nil {
+		errs = append(errs, usagef("--build-allow: %s; write networks as 10.1.0.0/16 or 10.1.2.3, or all", err))
 	}
 	if c.builds < 1 {
 		errs = append(errs, usagef("--builds must be at least 1"))

@@ -213,8 +213,8 @@ func (c *cli) runtimeVerb(use, short string, run func(context.Context, *v1.Clien
 	flags := command.Flags()
 	flags.String("build-image", "", "the image that builds")
 	flags.String("run-image", "", "the image that runs")
-	flags.String("build-command", "", "stands in where neither repository nor buildpack names one")
-	flags.String("start-command", "", "stands in where neither repository nor buildpack names one")
+	flags.String("build-command", "", "in place of the buildpack's, where the app has none of its own")
+	flags.String("start-command", "", "in place of the buildpack's, where neither the app nor its Procfile has one")
 	flags.Bool("default", false, "taken when an app asks for no version")
 	flags.Bool("active", true, "whether it can be used")
 	command.RunE = c.verb("", "", nil, func(ctx context.Context, client *v1.Client, args []string) error {

@@ -15,7 +15,7 @@ import (
 )
 
 func (c *cli) releasesCommand() *cobra.Command {
-	return c.appFlag(&cobra.Command{
+	command := c.appFlag(&cobra.Command{
 		Use: "releases", Short: "List releases, newest first", Args: cobra.NoArgs,
 		RunE: c.onApp(func(ctx context.Context, client *v1.Client, app string, _ []string) error {
 			releases, err := client.Releases(ctx, app)
@@ -33,6 +33,22 @@ func (c *cli) releasesCommand() *cobra.Command {
 				}
 				c.table("RELEASE\tSTATE\tCREATED\tDESCRIPTION", rows)
 			})
+		}),
+	})
+	command.AddCommand(c.releasesSBOM())
+	return command
+}
+
+func (c *cli) releasesSBOM() *cobra.Command {
+	return c.appFlag(&cobra.Command{
+		Use: "sbom RELEASE", Short: "List the packages in a release's image, as a CycloneDX document",
+		Example: "  sky releases sbom v3 -a shop > shop.cdx.json", Args: cobra.ExactArgs(1),
+		RunE: c.onApp(func(ctx context.Context, client *v1.Client, app string, args []string) error {
+			document, err := client.SBOM(ctx, app, args[0])
+			if err == nil {
+				_, err = fmt.Fprintf(c.out, "%s", document)
+			}
+			return err
 		}),
 	})
 }

@@ -138,9 +138,13 @@ func (c *controlPlane) open(ctx context.Context) error {
 	if c.dialer, err = trusting(extraCA); err != nil {
 		return err
 	}
+	reach, err := buildpipeline.ParseReach(c.config.buildAllow)
+	if err != nil {
+		return err
+	}
 	c.builder, err = buildpipeline.New(buildpipeline.Config{
 		DockerHost: c.config.dockerHost, ExtraCA: extraCA, Concurrency: c.config.builds, PerOrganisation: c.config.buildsPerOrg,
-		MinFreeBytes: c.config.minFreeMB << 20, Version: version,
+		MinFreeBytes: c.config.minFreeMB << 20, Version: version, Reach: reach, Notes: c.log,
 	})
 	if err != nil {
 		return err

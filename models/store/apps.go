@@ -99,7 +99,7 @@ func (s *Store) UpdateApp(ctx context.Context, id models.ID, change func(*models
 func (s *Store) DeleteApp(ctx context.Context, id models.ID) error {
 	return s.Transact(ctx, func(tx *Store) error {
 		for _, row := range []any{
-			&models.Instance{}, &models.Deployment{}, &models.Release{}, &models.Build{}, &models.EnvVar{}, &models.Domain{},
+			&models.Instance{}, &models.Deployment{}, &models.Release{}, &models.Build{}, &models.EnvVar{}, &models.Domain{}, &models.SBOM{},
 		} {
 			if err := tx.writer(ctx).Where("app_id = ?", id).Delete(row).Error; err != nil {
 				return fmt.Errorf("delete what hangs on the app: %w", err)

@@ -13,7 +13,7 @@ var everyModel = []schema.Tabler{
 	models.App{}, models.AppDatabase{}, models.BillingRecord{}, models.Build{}, models.Database{}, models.Deployment{},
 	models.Domain{}, models.EnvVar{}, models.Event{}, models.IdempotencyKey{}, models.Instance{}, models.Invitation{},
 	models.Key{}, models.LedgerEntry{}, models.Membership{}, models.Node{}, models.Notification{}, models.OneTimeToken{},
-	models.Organisation{}, models.Plan{}, models.PlanRuntime{}, models.Release{}, models.Runtime{}, models.Session{},
+	models.Organisation{}, models.Plan{}, models.PlanRuntime{}, models.Release{}, models.Runtime{}, models.SBOM{}, models.Session{},
 	models.Setting{}, models.Task{}, models.Token{}, models.UsageInterval{}, models.User{}, models.Wallet{},
 	models.WebhookDelivery{}, models.GitHubHost{}, models.GitHubConnection{}, models.GitHubAuthorization{}, models.GitHubLink{},
 	models.GitHubPreview{}, models.GitHubReport{},
