@@ -61,7 +61,8 @@ func (f *Fetcher) Head(ctx context.Context, remote Remote, ref string) (string, 
 // App's repository, with all its history, and returns its name. Only what is missing is sent; a commit
 // that is there already costs one request. It blocks until the objects are
 // durable and held. Errors are models.Errors: NotFound where there is no such
-// ref or repository, Unauthorized where the token is no good, Invalid where a
+// ref or repository, Unauthorized where the token is no good, Forbidden where it
+// may not read the repository, Invalid where a
 // limit or a check refuses what came, Unavailable where the server does not
 // answer as one.
 func (f *Fetcher) Fetch(ctx context.Context, app models.ID, remote Remote, ref string) (string, error) {
@@ -264,8 +265,10 @@ func remoteError(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	case errors.As(err, &limit):
 		return models.Errorf(models.Invalid, "%s", limit)
-	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed):
+	case errors.Is(err, transport.ErrAuthenticationRequired):
 		return models.Errorf(models.Unauthorized, "the git server does not accept the token")
+	case errors.Is(err, transport.ErrAuthorizationFailed): // the token may be good for other repositories
+		return models.Errorf(models.Forbidden, "the git server does not let the token read the repository")
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		return models.Errorf(models.NotFound, "the git server has no such repository, or does not show it")
 	}

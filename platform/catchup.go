@@ -32,7 +32,7 @@ func (p *Platform) catchUpDue(ctx context.Context, at time.Time) error {
 		return err
 	}
 	for _, link := range links {
-		if err := queueTask(ctx, p.Store, taskCatchUp, about{ID: link.ID}, at); err != nil {
+		if err := queueTask(ctx, p.Store, taskCatchUp, about{ID: link.ID}, now()); err != nil {
 			return err
 		}
 	}
@@ -82,13 +82,13 @@ func (p *Platform) catchUp(ctx context.Context, id models.ID) error {
 
 // cannotCatchUp notes why a link does not work. It is tried again in any case.
 func (p *Platform) cannotCatchUp(ctx context.Context, link models.GitHubLink, err error) error {
-	if models.IsCode(err, models.Unauthorized) && link.Installation == 0 {
-		p.distrust(ctx, link.UserID)
+	if models.IsCode(err, models.Unauthorized) {
+		p.distrustLink(ctx, link)
 	}
 	if pauseAfter(err, 1) > 0 {
 		return err
 	}
-	p.trouble(ctx, link, err.Error())
+	p.trouble(ctx, link, reasonOf(err))
 	return nil
 }
 
@@ -110,12 +110,14 @@ func (p *Platform) catchUpHead(ctx context.Context, link models.GitHubLink, acce
 		return nil
 	}
 	open, err := p.Store.OpenDeliveries(ctx, link.AppID, 1)
-	if err != nil || len(open) > 0 {
-		return err // those decide on it
+	if err != nil {
+		return err
 	}
 	return p.Store.Transact(ctx, func(tx *store.Store) error {
-		if err := missed(ctx, tx, link, head); err != nil {
-			return err
+		if len(open) == 0 { // else those decide on it, also where their task was given up
+			if err := missed(ctx, tx, link, head); err != nil {
+				return err
+			}
 		}
 		return queueTask(ctx, tx, taskDeliveries, about{ID: link.AppID}, now())
 	})

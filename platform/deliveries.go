@@ -221,8 +221,8 @@ func (p *Platform) Delivery(ctx context.Context, app models.App, id string) (Del
 	return view, err
 }
 
-// ReplayDelivery has a delivery decided on once more, as if its commit had not been
-// decided on before. One that was not signed cannot be.
+// ReplayDelivery has a delivery decided on once more, as if what the linked ref
+// leads to had not been decided on before, where it is about that ref. One that was not signed cannot be.
 func (p *Platform) ReplayDelivery(ctx context.Context, actor models.Actor, app models.App, id string) (DeliveryView, error) {
 	view, err := p.Delivery(ctx, app, id)
 	if err != nil {
@@ -240,7 +240,13 @@ func (p *Platform) ReplayDelivery(ctx context.Context, actor models.Actor, app m
 		if err := tx.ReopenDelivery(ctx, view.ID); err != nil {
 			return err
 		}
-		if _, err := tx.UpdateGitHubLink(ctx, link.ID, func(row *models.GitHubLink) error { row.Head = ""; return nil }); err != nil {
+		_, err := tx.UpdateGitHubLink(ctx, link.ID, func(row *models.GitHubLink) error {
+			if view.Ref == row.Ref {
+				row.Head = ""
+			}
+			return nil
+		})
+		if err != nil {
 			return err
 		}
 		return queueTask(ctx, tx, taskDeliveries, about{ID: app.ID}, now())

@@ -368,7 +368,10 @@ func (p *Platform) renewToken(ctx context.Context, host github.Host, connection 
 	}
 	grant, err := host.Renew(ctx, string(refresh))
 	if models.IsCode(err, models.Unauthorized) {
-		p.distrust(ctx, connection.UserID)
+		token, failed := p.Vault.open(tokenPlace(connection.UserID), connection.Token)
+		if failed == nil {
+			p.noteTrouble(ctx, connection.UserID, string(token))
+		}
 	}
 	if err != nil {
 		return "", err
@@ -380,16 +383,51 @@ func (p *Platform) renewToken(ctx context.Context, host github.Host, connection 
 	return grant.Token, err
 }
 
-// distrust notes that GitHub takes a User's token no more.
+// distrust notes that GitHub takes a User's token no more, if it says so once more:
+// what was refused may have been a former token, or one use of it.
 func (p *Platform) distrust(ctx context.Context, user models.ID) {
+	host, _, err := p.gitHub(ctx)
+	if err != nil {
+		return
+	}
+	token, err := p.userToken(ctx, host, user)
+	if err != nil {
+		return // what cannot be renewed was noted
+	}
+	client, err := host.As(token)
+	if err == nil {
+		_, err = client.Account(ctx)
+	}
+	if models.IsCode(err, models.Unauthorized) {
+		p.noteTrouble(ctx, user, token)
+	}
+}
+
+// noteTrouble notes that GitHub does not take a token, if it is the User's still.
+func (p *Platform) noteTrouble(ctx context.Context, user models.ID, refused string) {
 	connection, err := p.Store.GitHubConnection(ctx, user)
-	if err == nil && connection.Trouble == "" {
+	if err == nil {
 		_, err = p.Store.UpdateGitHubConnection(ctx, connection.ID, func(row *models.GitHubConnection) error {
-			row.Trouble = "GitHub does not take the token any more"
-			return nil
+			token, err := p.Vault.open(tokenPlace(user), row.Token)
+			if err == nil && string(token) == refused {
+				row.Trouble = "GitHub does not take the token any more"
+			}
+			return err
 		})
 	}
 	if err != nil && !models.IsCode(err, models.NotFound) {
 		p.Log.Error("note a revoked token", "error", err)
 	}
+}
+
+// distrustLink has the token that a link was refused with asked for anew, or looked
+// at.
+func (p *Platform) distrustLink(ctx context.Context, link models.GitHubLink) {
+	if link.Installation == 0 {
+		p.distrust(ctx, link.UserID)
+		return
+	}
+	p.renewing.Lock()
+	defer p.renewing.Unlock()
+	delete(p.installations, [2]int64{link.Installation, link.RepositoryID})
 }

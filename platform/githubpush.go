@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/skypanel/sky/github"
@@ -65,15 +66,34 @@ func (p *Platform) decideDeliveries(ctx context.Context, app models.ID) error {
 // deliveries that said so get their outcome. An error says that it is to be tried
 // again.
 func (p *Platform) follow(ctx context.Context, link models.GitHubLink, why cause) (judgement, error) {
-	pushes := why.pushes
+	defer p.following.lock(link.AppID)() // two who decide on one head would both build it
 	app, err := p.Store.App(ctx, link.AppID)
 	if err != nil {
 		return judgement{}, err
 	}
-	head, err := p.fetchHead(ctx, link, pushes)
-	if err != nil {
-		return p.unreachable(ctx, link, pushes, err)
+	if link, err = p.Store.GitHubLink(ctx, link.ID); err != nil {
+		return judgement{}, err
 	}
+	head, err := p.fetchHead(ctx, link)
+	if err != nil {
+		return p.unreachable(ctx, link, why.pushes, err)
+	}
+	seen, unseen, err := p.unseen(ctx, app, why.pushes, head)
+	if err != nil {
+		return judgement{}, err
+	}
+	why.pushes = seen
+	if len(unseen) == 0 || head != link.Head {
+		if verdict, err := p.followTo(ctx, app, link, head, why); err != nil || len(unseen) == 0 {
+			return verdict, err
+		}
+	}
+	return p.unreachable(ctx, link, unseen, models.Errorf(models.Unavailable, "GitHub does not show %s yet", short(unseen[0].Commit)))
+}
+
+// followTo decides on a head that was fetched.
+func (p *Platform) followTo(ctx context.Context, app models.App, link models.GitHubLink, head string, why cause) (judgement, error) {
+	pushes := why.pushes
 	commit, err := p.Repositories.Commit(ctx, app.ID, head)
 	if err != nil {
 		return judgement{}, fmt.Errorf("read the fetched commit: %w", err)
@@ -85,7 +105,7 @@ func (p *Platform) follow(ctx context.Context, link models.GitHubLink, why cause
 	verdict := judge(candidate)
 	if verdict.Outcome == models.OutcomeDeployed {
 		if held, err := p.holdFork(ctx, app, link, head); err != nil || held.Outcome != "" {
-			return held, errors.Join(err, p.decided(ctx, link, head, settle(pushes, head, held)))
+			return held, errors.Join(err, p.conclusion(ctx, pushes, held)) // the head is decided on when it is approved
 		}
 		return p.deployHead(ctx, app, link, commit, why)
 	}
@@ -93,32 +113,35 @@ func (p *Platform) follow(ctx context.Context, link models.GitHubLink, why cause
 }
 
 // fetchHead brings what the ref leads to into the App's repository.
-func (p *Platform) fetchHead(ctx context.Context, link models.GitHubLink, pushes []models.WebhookDelivery) (string, error) {
+func (p *Platform) fetchHead(ctx context.Context, link models.GitHubLink) (string, error) {
 	access, err := p.linkAccess(ctx, link)
 	if err != nil {
 		return "", err
 	}
-	head, err := p.Repositories.Fetch(ctx, link.AppID, access.remote(link), link.Ref)
-	if err != nil {
-		return "", err
+	return p.Repositories.Fetch(ctx, link.AppID, access.remote(link), link.Ref)
+}
+
+// unseen parts the newest push from the others where GitHub may not show its commit
+// to git yet: the head is another one, whose history does not have it.
+func (p *Platform) unseen(ctx context.Context, app models.App, pushes []models.WebhookDelivery, head string) (seen, unseen []models.WebhookDelivery, err error) {
+	last := len(pushes) - 1
+	if last < 0 || pushes[last].Event != "push" || pushes[last].Commit == head || now().Sub(pushes[last].CreatedAt) > visibleWithin {
+		return pushes, nil, nil
 	}
-	if len(pushes) == 0 {
-		return head, nil
+	_, err = p.Repositories.Commit(ctx, app.ID, pushes[last].Commit)
+	if models.IsCode(err, models.NotFound) {
+		return pushes[:last], pushes[last:], nil
 	}
-	newest := pushes[len(pushes)-1]
-	if head != link.Head || newest.Event != "push" || newest.Commit == head || time.Since(newest.CreatedAt) > visibleWithin {
-		return head, nil
+	if models.IsCode(err, models.Invalid) { // it names no commit
+		err = nil
 	}
-	if _, err := p.Repositories.Commit(ctx, link.AppID, newest.Commit); models.IsCode(err, models.NotFound) {
-		return "", models.Errorf(models.Unavailable, "GitHub does not show %s yet", short(newest.Commit))
-	}
-	return head, nil
+	return pushes, nil, err
 }
 
 // unreachable records that the ref could not be fetched. Where that may pass, the
 // deliveries stay, and the error is returned.
 func (p *Platform) unreachable(ctx context.Context, link models.GitHubLink, pushes []models.WebhookDelivery, err error) (judgement, error) {
-	verdict := judgement{Outcome: models.OutcomeFailed, Reason: narrative.Clean(err.Error())}
+	verdict := judgement{Outcome: models.OutcomeFailed, Reason: reasonOf(err)}
 	switch models.CodeOf(err) {
 	case models.Unavailable, models.TooMany, models.Internal:
 		if len(pushes) > 0 {
@@ -126,9 +149,7 @@ func (p *Platform) unreachable(ctx context.Context, link models.GitHubLink, push
 		}
 		return judgement{Outcome: models.OutcomeWaiting, Reason: verdict.Reason}, err
 	case models.Unauthorized:
-		if link.Installation == 0 {
-			p.distrust(ctx, link.UserID)
-		}
+		p.distrustLink(ctx, link)
 	}
 	p.trouble(ctx, link, verdict.Reason)
 	return verdict, p.conclusion(ctx, pushes, verdict)
@@ -168,32 +189,67 @@ func (p *Platform) candidate(ctx context.Context, app models.App, link models.Gi
 	c := candidate{
 		Commit: commit.ID, Message: commit.Message, Decided: link.Head == commit.ID, Auto: link.AutoDeploy, Paths: link.Paths,
 	}
-	build, w, err := p.running(ctx, app, commit.ID)
+	next, err := p.underWay(ctx, app)
 	if err != nil {
 		return c, err
 	}
-	if w != nil {
-		c.Running = build.Number
+	if app, err = p.Store.App(ctx, app.ID); err != nil { // what was under way may be live by now
+		return c, err
 	}
-	base := models.ZeroObject
+	bases := []string{models.ZeroObject}
 	if app.LiveReleaseID != nil {
 		live, err := p.Store.Release(ctx, *app.LiveReleaseID)
 		if err != nil {
 			return c, err
 		}
-		if live.Commit == commit.ID {
+		if live.Commit == commit.ID && next == nil {
 			c.Live = live.Name()
 		}
-		base = live.Commit
+		bases[0] = live.Commit
 	}
-	if len(link.Paths) == 0 || c.Live != "" {
+	if next != nil {
+		if bases = append(bases, next.Commit); next.Commit == commit.ID {
+			c.Running = next.Number
+		}
+	}
+	if len(link.Paths) == 0 || c.Live != "" || c.Running != 0 {
 		return c, nil
 	}
-	c.Changed, err = p.Repositories.Changes(ctx, app.ID, base, commit.ID, maxChanged)
-	if models.IsCode(err, models.NotFound) || models.IsCode(err, models.Invalid) { // what is live was no commit of this repository
-		c.Changed, err = p.Repositories.Changes(ctx, app.ID, models.ZeroObject, commit.ID, maxChanged)
-	}
+	c.Changed, err = p.changedSince(ctx, app, bases, commit.ID)
 	return c, err
+}
+
+// underWay is the newest Build that waits or runs: it decides what is live in the
+// end, if it succeeds. nil is none.
+func (p *Platform) underWay(ctx context.Context, app models.App) (*models.Build, error) {
+	newest := models.ID{}
+	p.lanes.find(app.ID, func(id models.ID) bool { // those that wait come after the one that runs
+		newest = id
+		return false
+	})
+	if newest == (models.ID{}) {
+		return nil, nil
+	}
+	build, err := p.Store.Build(ctx, newest)
+	return &build, err
+}
+
+// changedSince lists the files of a commit that differ from any of the bases. From
+// what is no commit of the repository all do.
+func (p *Platform) changedSince(ctx context.Context, app models.App, bases []string, commit string) ([]string, error) {
+	var changed []string
+	for _, base := range bases {
+		differ, err := p.Repositories.Changes(ctx, app.ID, base, commit, maxChanged)
+		if models.IsCode(err, models.NotFound) || models.IsCode(err, models.Invalid) {
+			differ, err = p.Repositories.Changes(ctx, app.ID, models.ZeroObject, commit, maxChanged)
+		}
+		if err != nil {
+			return nil, err
+		}
+		changed = append(changed, differ...)
+	}
+	slices.Sort(changed)
+	return slices.Compact(changed), nil
 }
 
 // deployHead makes the commit a Build, in one transaction with the outcome of the
@@ -327,6 +383,9 @@ func stateFor(outcome models.Outcome) models.DeliveryState {
 // decideOther decides on a delivery that is not about the head of the link's ref.
 func (p *Platform) decideOther(ctx context.Context, link models.GitHubLink, delivery models.WebhookDelivery) error {
 	what, err := p.consider(ctx, link, delivery)
+	if err != nil && pauseAfter(err, 1) == 0 { // it would be no better another time
+		what, err = judgement{Outcome: models.OutcomeFailed, Reason: reasonOf(err)}, nil
+	}
 	if err != nil {
 		p.note(ctx, delivery, judgement{Outcome: models.OutcomeWaiting, Reason: narrative.Clean(err.Error())})
 		return err
@@ -361,9 +420,13 @@ func (p *Platform) reconsiderRepository(ctx context.Context, link models.GitHubL
 		found, err = access.client.RepositoryByID(ctx, link.RepositoryID)
 	}
 	switch {
-	case models.IsCode(err, models.NotFound), models.IsCode(err, models.Unauthorized), models.IsCode(err, models.Forbidden):
-		p.trouble(ctx, link, "the repository is gone, or GitHub shows it no more")
-		return judgement{Outcome: models.OutcomeNoted, Reason: "the repository is gone, or GitHub shows it no more"}, nil
+	case models.IsCode(err, models.Unauthorized), models.IsCode(err, models.Forbidden):
+		p.distrustLink(ctx, link)
+		fallthrough
+	case models.IsCode(err, models.NotFound):
+		why := "the repository is gone, or GitHub shows it no more: " + reasonOf(err)
+		p.trouble(ctx, link, why)
+		return judgement{Outcome: models.OutcomeNoted, Reason: why}, nil
 	}
 	if err != nil {
 		return judgement{}, err

@@ -101,8 +101,8 @@ func (p *Platform) tell(ctx context.Context, link models.GitHubLink, told models
 	if err != nil {
 		told.Error = narrative.Clean(err.Error())
 	}
-	if models.IsCode(err, models.Unauthorized) && link.Installation == 0 {
-		p.distrust(ctx, link.UserID)
+	if models.IsCode(err, models.Unauthorized) {
+		p.distrustLink(ctx, link)
 	}
 	return errors.Join(p.Store.PutGitHubReport(ctx, &told), p.reportPreview(ctx, link, said))
 }

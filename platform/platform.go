@@ -110,7 +110,11 @@ type Platform struct {
 	news     bell          // rings after audit facts
 	work     bell          // rings after Tasks were queued
 	intake   intake
-	renewing sync.Mutex // held while tokens at GitHub are renewed; it guards installations
+	// following and previewing are held, by App and by link, while what becomes of
+	// a head or of a pull request is decided.
+	following  keyedLocks
+	previewing keyedLocks
+	renewing   sync.Mutex // held while tokens at GitHub are renewed; it guards installations
 	// installations are the tokens of a GitHub App, by installation and repository.
 	installations map[[2]int64]github.Grant
 	ctx           context.Context // ends when the platform stops

@@ -166,6 +166,15 @@ func pauseAfter(err error, attempt int) time.Duration {
 	}
 }
 
+// reasonOf is an error as the ledger keeps it: what is wrong, and what to do.
+func reasonOf(err error) string {
+	reason := err.Error()
+	if coded := models.AsError(err); coded != nil && coded.Remedy != "" {
+		reason += "; " + coded.Remedy
+	}
+	return narrative.Clean(reason)
+}
+
 // perform does what the Task is about.
 func (p *Platform) perform(ctx context.Context, task models.Task) error {
 	what := about{}

@@ -73,7 +73,7 @@ func (s *Store) FinishTask(ctx context.Context, task models.Task) error {
 		if removed.RowsAffected > 0 {
 			return nil
 		}
-		return tx.requeue(ctx, task, map[string]any{"run_at": now(), "attempt": 0, "error": ""})
+		return tx.requeue(ctx, task, map[string]any{"run_at": now(), "attempt": 0, "error": "", "created_at": now()})
 	})
 }
 
@@ -125,4 +125,15 @@ func (s *Store) PurgeTasks(ctx context.Context, before time.Time) error {
 		return fmt.Errorf("purge tasks: %w", err)
 	}
 	return nil
+}
+
+// TasksUnderWay counts those that run, or are due by at.
+func (s *Store) TasksUnderWay(ctx context.Context, at time.Time) (int64, error) {
+	var count int64
+	query := s.reader(ctx).Model(&models.Task{}).
+		Where("state = ? OR (state = ? AND run_at <= ?)", models.TaskRunning, models.TaskQueued, at)
+	if err := query.Count(&count).Error; err != nil {
+		return 0, fmt.Errorf("count tasks: %w", err)
+	}
+	return count, nil
 }
