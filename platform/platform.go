@@ -161,7 +161,7 @@ var errStopping = errors.New("sky is stopping")
 func (p *Platform) Start(ctx context.Context) error {
 	p.ctx, p.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	p.lanes, p.due = newLanes(p.ctx), make(chan struct{}, 1)
-	p.intake.arrivals = make(chan *arrival)
+	p.intake.arrivals, p.intake.stopped = make(chan *arrival), p.ctx.Done()
 	open, err := p.Store.OpenInstances(ctx)
 	if err != nil {
 		return err
