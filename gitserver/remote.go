@@ -190,8 +190,23 @@ func (f *Fetcher) bounded(client *http.Client) *http.Client {
 		through = http.DefaultTransport
 	}
 	wrapped.Transport = boundedTransport{through, limits.Pack.Bytes + maxAdvertisement, limits.MinRate}
+	wrapped.CheckRedirect = sameServer
 	wrapped.Timeout = 0 // a large pack takes its time; maxFetchTime and MinRate bound it
 	return &wrapped
+}
+
+// maxRedirects is how many redirects are followed, such as of a repository that
+// has another name.
+const maxRedirects = 5
+
+// sameServer follows no redirect to elsewhere: whoever may be fetched from is
+// decided before.
+func sameServer(next *http.Request, before []*http.Request) error {
+	first := before[0].URL
+	if len(before) > maxRedirects || next.URL.Host != first.Host || next.URL.Scheme != first.Scheme {
+		return http.ErrUseLastResponse
+	}
+	return nil
 }
 
 // pack asks for a commit with all that the haves do not reach.
@@ -266,7 +281,8 @@ func remoteError(ctx context.Context, err error) error {
 	case errors.As(err, &limit):
 		return models.Errorf(models.Invalid, "%s", limit)
 	case errors.Is(err, transport.ErrAuthenticationRequired):
-		return models.Errorf(models.Unauthorized, "the git server does not accept the token")
+		return models.Errorf(models.Unauthorized, "the git server does not accept the token").
+			WithRemedy("connect again: sky github connect")
 	case errors.Is(err, transport.ErrAuthorizationFailed): // the token may be good for other repositories
 		return models.Errorf(models.Forbidden, "the git server does not let the token read the repository")
 	case errors.Is(err, transport.ErrRepositoryNotFound):

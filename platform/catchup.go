@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/skypanel/sky/models"
@@ -70,6 +71,9 @@ func (p *Platform) catchUp(ctx context.Context, id models.ID) error {
 	if err != nil {
 		return p.cannotCatchUp(ctx, link, err)
 	}
+	if link, err = p.identify(ctx, link, access); err != nil {
+		return p.cannotCatchUp(ctx, link, err)
+	}
 	if err := p.catchUpHead(ctx, link, access); err != nil {
 		return p.cannotCatchUp(ctx, link, err)
 	}
@@ -95,9 +99,6 @@ func (p *Platform) cannotCatchUp(ctx context.Context, link models.GitHubLink, er
 // catchUpHead puts a head that nobody decided on into the ledger.
 func (p *Platform) catchUpHead(ctx context.Context, link models.GitHubLink, access linkAccess) error {
 	head, err := p.Repositories.RemoteHead(ctx, access.remote(link), link.Ref)
-	if models.IsCode(err, models.NotFound) { // it may only have another name
-		return p.askForRepository(ctx, link, err)
-	}
 	if err != nil {
 		return err
 	}
@@ -109,12 +110,13 @@ func (p *Platform) catchUpHead(ctx context.Context, link models.GitHubLink, acce
 		p.trouble(ctx, link, "")
 		return nil
 	}
-	open, err := p.Store.OpenDeliveries(ctx, link.AppID, 1)
+	open, err := p.Store.OpenDeliveries(ctx, link.AppID, openDeliveries)
 	if err != nil {
 		return err
 	}
+	known := slices.ContainsFunc(open, func(delivery models.WebhookDelivery) bool { return moves(delivery, link) })
 	return p.Store.Transact(ctx, func(tx *store.Store) error {
-		if len(open) == 0 { // else those decide on it, also where their task was given up
+		if !known { // else those decide on it, also where their task was given up
 			if err := missed(ctx, tx, link, head); err != nil {
 				return err
 			}
@@ -137,16 +139,17 @@ func missed(ctx context.Context, tx *store.Store, link models.GitHubLink, head s
 	return tx.ReopenDeliveryNamed(ctx, gitHubProvider, row.Scope, row.Delivery)
 }
 
-// askForRepository has the repository's present name asked for.
-func (p *Platform) askForRepository(ctx context.Context, link models.GitHubLink, gone error) error {
-	if _, err := p.reconsiderRepository(ctx, link); err != nil {
-		return err
+// identify gives the link the name that its repository has now. Whoever takes a
+// name that became free has another repository.
+func (p *Platform) identify(ctx context.Context, link models.GitHubLink, access linkAccess) (models.GitHubLink, error) {
+	found, err := access.client.RepositoryByID(ctx, link.RepositoryID)
+	if err != nil || found.Name == link.Repository {
+		return link, err
 	}
-	renamed, err := p.Store.GitHubLink(ctx, link.ID)
-	if err == nil && renamed.Repository != link.Repository {
-		return p.askFor(ctx, taskCatchUp, about{ID: link.ID})
-	}
-	return errors.Join(err, gone)
+	return p.Store.UpdateGitHubLink(ctx, link.ID, func(row *models.GitHubLink) error {
+		row.Repository = found.Name
+		return nil
+	})
 }
 
 // catchUpHook mends the webhook now and then, and where it was never made.

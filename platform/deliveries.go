@@ -122,18 +122,17 @@ func (p *Platform) deliverToApp(ctx context.Context, in Incoming) (bool, error) 
 }
 
 // appRows are the ledger's rows of a delivery to the GitHub App: one for each App
-// that is linked with its repository, or one that says that none is.
+// that is linked with its repository, or through its installation where it is about
+// that, or one that says that none is.
 func (p *Platform) appRows(ctx context.Context, in Incoming, event github.Event) ([]*models.WebhookDelivery, error) {
 	var rows []*models.WebhookDelivery
-	if event.Repository != 0 {
-		links, err := p.Store.GitHubLinksOf(ctx, event.Repository)
-		if err != nil {
-			return nil, err
-		}
-		for _, link := range links {
-			if link.Branch() != "" { // a pull request's events are about the App that it previews
-				rows = append(rows, ledgerRow(in, event, &link.AppID))
-			}
+	links, err := p.concerned(ctx, event)
+	if err != nil {
+		return nil, err
+	}
+	for _, link := range links {
+		if link.Branch() != "" { // a pull request's events are about the App that it previews
+			rows = append(rows, ledgerRow(in, event, &link.AppID))
 		}
 	}
 	if len(rows) > 0 {
@@ -141,9 +140,20 @@ func (p *Platform) appRows(ctx context.Context, in Incoming, event github.Event)
 	}
 	at := now()
 	none := ledgerRow(in, event, nil)
-	none.State, none.FinishedAt = models.DeliveryIgnored, &at
+	none.Body, none.State, none.FinishedAt = []byte{}, models.DeliveryIgnored, &at // nobody may read it
 	none.Outcome, none.Reason = models.OutcomeUnlinked, "no app is linked with the repository"
 	return []*models.WebhookDelivery{none}, nil
+}
+
+// concerned are the links that an event of the GitHub App is about.
+func (p *Platform) concerned(ctx context.Context, event github.Event) ([]models.GitHubLink, error) {
+	switch {
+	case event.Repository != 0:
+		return p.Store.GitHubLinksOf(ctx, event.Repository)
+	case event.Installation != 0 && (event.Name == eventInstallation || event.Name == eventInstallationRepositories):
+		return p.Store.GitHubLinksThrough(ctx, event.Installation)
+	}
+	return nil, nil
 }
 
 // refuseDelivery counts a delivery that is not signed as it should be. Its body is
@@ -268,6 +278,9 @@ func (p *Platform) DeployFromGitHub(ctx context.Context, actor models.Actor, app
 	}
 	access, err := p.linkAccess(ctx, link)
 	if err != nil {
+		return models.Build{}, err
+	}
+	if link, err = p.identify(ctx, link, access); err != nil {
 		return models.Build{}, err
 	}
 	head, err := p.fetchAny(ctx, link, access, ref)

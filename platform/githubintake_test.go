@@ -256,3 +256,23 @@ func TestTwoPlacesDecideOnOneHead(t *testing.T) {
 	require.Equal(t, []string{first, second}, l.builds())
 	require.Equal(t, second, l.liveCommit(l.app.ID))
 }
+
+// TestCatchUpWhileAnotherEventWaits: a delivery that is not about the branch says
+// nothing of its head.
+func TestCatchUpWhileAnotherEventWaits(t *testing.T) {
+	l := newLinked(t)
+	first := l.link(GitHubLinkChange{})
+	l.quiet()
+	release := l.host.Stall("/api/v3/repositories/")
+	require.NoError(t, l.host.SetDefaultBranch(shopRepository, "main")) // asks for the repository
+	require.NoError(t, l.host.Quiet(t.Context()))
+	l.host.Lose(1, "push")
+	second := l.commit("main", "second", map[string]string{"index.html": "two"})
+	access, err := l.linkAccess(t.Context(), l.own())
+	require.NoError(t, err)
+	require.NoError(t, l.catchUpHead(t.Context(), l.own(), access))
+	release()
+	l.live(second)
+	l.quiet()
+	require.Equal(t, []string{first, second}, l.builds())
+}

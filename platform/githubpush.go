@@ -26,6 +26,9 @@ const (
 	// The events that Sky itself puts into the ledger.
 	eventCatchUp = "catch-up"
 	eventManual  = "manual"
+	// Those about a GitHub App's installation, which name no one repository.
+	eventInstallation             = "installation"
+	eventInstallationRepositories = "installation_repositories"
 )
 
 // decideDeliveries decides on all deliveries of an App that wait. A delivery only
@@ -46,7 +49,7 @@ func (p *Platform) decideDeliveries(ctx context.Context, app models.ID) error {
 	var pushes []models.WebhookDelivery
 	var failures []error
 	for _, delivery := range open {
-		if delivery.Ref == link.Ref && delivery.Commit != models.ZeroObject && (delivery.Event == "push" || delivery.Event == eventCatchUp) {
+		if moves(delivery, link) {
 			pushes = append(pushes, delivery)
 			continue
 		}
@@ -60,6 +63,11 @@ func (p *Platform) decideDeliveries(ctx context.Context, app models.ID) error {
 		return p.decideDeliveries(ctx, app)
 	}
 	return errors.Join(failures...)
+}
+
+// moves reports whether a delivery says that the link's ref leads to a commit.
+func moves(delivery models.WebhookDelivery, link models.GitHubLink) bool {
+	return delivery.Ref == link.Ref && delivery.Commit != models.ZeroObject && (delivery.Event == "push" || delivery.Event == eventCatchUp)
 }
 
 // follow fetches what the link's ref leads to and deploys it, if it is to be. The
@@ -403,7 +411,7 @@ func (p *Platform) consider(ctx context.Context, link models.GitHubLink, deliver
 		return judgement{Outcome: models.OutcomeOtherBranch, Reason: fmt.Sprintf("%s, where %s deploys", narrative.Clean(delivery.Ref), link.Branch())}, nil
 	case "ping":
 		return judgement{Outcome: models.OutcomeNoted, Reason: "the webhook works"}, nil
-	case "repository", "installation", "installation_repositories":
+	case "repository", eventInstallation, eventInstallationRepositories:
 		return p.reconsiderRepository(ctx, link)
 	case "pull_request":
 		return p.considerPull(ctx, link, delivery)

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/skypanel/sky/github"
-	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
 )
 
@@ -81,28 +80,42 @@ func (p *Platform) buildURL(app models.App, build models.Build) string {
 
 // tell writes a report to GitHub, and to the database what became of that.
 func (p *Platform) tell(ctx context.Context, link models.GitHubLink, told models.GitHubReport, said github.Report) error {
-	access, err := p.linkAccess(ctx, link)
-	if err == nil {
-		err = access.client.SetStatus(ctx, link.Repository, said)
-	}
-	if err == nil && told.Deployment == 0 {
-		if told.Deployment, err = access.client.CreateDeployment(ctx, link.Repository, said); err == nil {
-			err = p.Store.PutGitHubReport(ctx, &told)
+	err := p.write(ctx, link, &told, said)
+	if err == nil || pauseAfter(err, 1) == 0 { // the comment is for those who may not see statuses, too
+		if commented := p.reportPreview(ctx, link, said); pauseAfter(commented, 1) > 0 || err == nil {
+			err = commented
 		}
 	}
-	if err == nil {
-		err = access.client.SetDeployment(ctx, link.Repository, told.Deployment, said)
+	told.Error = ""
+	if err != nil {
+		told.Error = reasonOf(err)
 	}
 	if err != nil && pauseAfter(err, 1) > 0 {
-		told.Error = narrative.Clean(err.Error())
 		return errors.Join(err, p.Store.PutGitHubReport(ctx, &told))
-	}
-	told.State, told.Error = string(said.State), ""
-	if err != nil {
-		told.Error = narrative.Clean(err.Error())
 	}
 	if models.IsCode(err, models.Unauthorized) {
 		p.distrustLink(ctx, link)
 	}
-	return errors.Join(p.Store.PutGitHubReport(ctx, &told), p.reportPreview(ctx, link, said))
+	told.State = string(said.State)
+	return p.Store.PutGitHubReport(ctx, &told)
+}
+
+// write writes a report to GitHub, as a commit status and a deployment.
+func (p *Platform) write(ctx context.Context, link models.GitHubLink, told *models.GitHubReport, said github.Report) error {
+	access, err := p.linkAccess(ctx, link)
+	if err != nil {
+		return err
+	}
+	if err := access.client.SetStatus(ctx, link.Repository, said); err != nil {
+		return err
+	}
+	if told.Deployment == 0 {
+		if told.Deployment, err = access.client.CreateDeployment(ctx, link.Repository, said); err != nil {
+			return err
+		}
+		if err := p.Store.PutGitHubReport(ctx, told); err != nil {
+			return err
+		}
+	}
+	return access.client.SetDeployment(ctx, link.Repository, told.Deployment, said)
 }

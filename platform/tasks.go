@@ -157,6 +157,8 @@ func (p *Platform) conclude(task models.Task, err error) error {
 func pauseAfter(err error, attempt int) time.Duration {
 	coded := models.AsError(err)
 	switch {
+	case err == nil:
+		return 0
 	case coded != nil && coded.RetryAfter > 0:
 		return min(coded.RetryAfter+time.Second, time.Hour)
 	case coded == nil, coded.Code == models.Unavailable, coded.Code == models.Internal, coded.Code == models.TooMany:

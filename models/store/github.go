@@ -124,6 +124,13 @@ func (s *Store) GitHubLinksOf(ctx context.Context, repository int64) ([]models.G
 	return all[models.GitHubLink](query.Order("id"), "links with GitHub")
 }
 
+// GitHubLinksThrough returns the links that go through an installation of a GitHub
+// App.
+func (s *Store) GitHubLinksThrough(ctx context.Context, installation int64) ([]models.GitHubLink, error) {
+	query := s.reader(ctx).Where("installation = ?", installation)
+	return all[models.GitHubLink](query.Order("id"), "links with GitHub")
+}
+
 // GitHubLinks returns every link that was not looked at since a time.
 func (s *Store) GitHubLinks(ctx context.Context, checkedBefore time.Time) ([]models.GitHubLink, error) {
 	query := s.reader(ctx).Where("checked_at IS NULL OR checked_at < ?", checkedBefore)
