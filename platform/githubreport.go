@@ -46,7 +46,7 @@ func (p *Platform) report(ctx context.Context, id models.ID) error {
 // live, not when its image is made.
 func (p *Platform) reportOf(ctx context.Context, app models.App, link models.GitHubLink, build models.Build) (github.Report, error) {
 	said := github.Report{
-		Commit: build.Commit, State: github.Pending, Context: "sky/" + app.Name, LogURL: p.buildURL(app, build),
+		Build: build.ID.String(), Commit: build.Commit, State: github.Pending, Context: "sky/" + app.Name, LogURL: p.buildURL(app, build),
 		URL: p.Settings.URL(app.Name), Environment: app.Name, Transient: link.Branch() == "",
 		Description: fmt.Sprintf("Build #%d is under way", build.Number),
 	}
@@ -76,6 +76,23 @@ func (p *Platform) reportOf(ctx context.Context, app models.App, link models.Git
 // buildURL is where people read a Build's log.
 func (p *Platform) buildURL(app models.App, build models.Build) string {
 	return fmt.Sprintf("%s/builds/%s/%d", p.Settings.PublicURL, app.Name, build.Number)
+}
+
+// announce tells GitHub of a deployment, once: one that it was told of before a
+// crash is found again.
+func (p *Platform) announce(ctx context.Context, access linkAccess, link models.GitHubLink, told *models.GitHubReport, said github.Report) (err error) {
+	if told.UpdatedAt.IsZero() {
+		err = p.Store.PutGitHubReport(ctx, told)
+	} else {
+		told.Deployment, err = access.client.FindDeployment(ctx, link.Repository, said)
+	}
+	if err == nil && told.Deployment == 0 {
+		told.Deployment, err = access.client.CreateDeployment(ctx, link.Repository, said)
+	}
+	if err != nil {
+		return err
+	}
+	return p.Store.PutGitHubReport(ctx, told)
 }
 
 // tell writes a report to GitHub, and to the database what became of that.
@@ -110,10 +127,7 @@ func (p *Platform) write(ctx context.Context, link models.GitHubLink, told *mode
 		return err
 	}
 	if told.Deployment == 0 {
-		if told.Deployment, err = access.client.CreateDeployment(ctx, link.Repository, said); err != nil {
-			return err
-		}
-		if err := p.Store.PutGitHubReport(ctx, told); err != nil {
+		if err := p.announce(ctx, access, link, told, said); err != nil {
 			return err
 		}
 	}
