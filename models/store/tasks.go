@@ -77,9 +77,11 @@ func (s *Store) FinishTask(ctx context.Context, task models.Task) error {
 	})
 }
 
-// RetryTask has the Task run again at a later time.
+// RetryTask has the Task run again at a later time, or at once where that was asked
+// for meanwhile.
 func (s *Store) RetryTask(ctx context.Context, task models.Task, at time.Time, reason string) error {
-	return s.requeue(ctx, task, map[string]any{"run_at": at, "error": reason})
+	soon := gorm.Expr("CASE WHEN again THEN run_at ELSE ? END", at) // run_at has come already
+	return s.requeue(ctx, task, map[string]any{"run_at": soon, "error": reason})
 }
 
 func (s *Store) requeue(ctx context.Context, task models.Task, with map[string]any) error {
