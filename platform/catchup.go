@@ -198,13 +198,19 @@ func (p *Platform) catchUpPulls(ctx context.Context, link models.GitHubLink, acc
 	for _, pull := range open {
 		preview, found := known[pull.Number]
 		delete(known, pull.Number)
+		if !found {
+			preview, err = p.Store.GitHubPreview(ctx, link.ID, pull.Number)
+			if err == nil && preview.Head == pull.Head && preview.Reason != pullClosed {
+				continue // it ended by itself, or by hand: the next commit brings it back
+			}
+		}
 		if !found || preview.Head != pull.Head || preview.State == models.PreviewRefused {
 			_, err := p.considerOpenPull(ctx, link, pull, nil)
 			failures = append(failures, err)
 		}
 	}
 	for _, preview := range known { // those are closed
-		failures = append(failures, p.closePreview(ctx, preview, "the pull request was closed"))
+		failures = append(failures, p.closePreview(ctx, preview, pullClosed))
 	}
 	return errors.Join(failures...)
 }

@@ -39,7 +39,7 @@ func (p *Platform) considerPull(ctx context.Context, link models.GitHubLink, del
 		return judgement{Outcome: models.OutcomeOtherBranch, Reason: "it is against " + narrative.Clean(pull.Base)}, p.closePull(ctx, link, pull.Number, "it is against another branch now")
 	}
 	if !pull.Open {
-		return judgement{Outcome: models.OutcomePreview, Reason: "closed: the preview is gone"}, p.closePull(ctx, link, pull.Number, "the pull request was closed")
+		return judgement{Outcome: models.OutcomePreview, Reason: "closed: the preview is gone"}, p.closePull(ctx, link, pull.Number, pullClosed)
 	}
 	return p.considerOpenPull(ctx, link, pull, &delivery.ID)
 }
@@ -47,8 +47,16 @@ func (p *Platform) considerPull(ctx context.Context, link models.GitHubLink, del
 // considerOpenPull makes the preview of an open pull request, or brings it up to
 // date. Commits of a fork wait until a member has let them be built.
 func (p *Platform) considerOpenPull(ctx context.Context, link models.GitHubLink, pull github.Pull, delivery *models.ID) (judgement, error) {
+	defer p.previewing.lock(link.ID)() // two at once would make two apps, and one preview too many
+	link, err := p.Store.GitHubLink(ctx, link.ID)
+	if err != nil {
+		return judgement{}, err
+	}
 	if !link.Previews {
 		return judgement{Outcome: models.OutcomeOff, Reason: "previews are off"}, nil
+	}
+	if pull.BaseRepository != link.RepositoryID {
+		return judgement{}, models.Errorf(models.Unavailable, "%s is another repository by now", link.Repository)
 	}
 	preview, err := p.previewOf(ctx, link, pull)
 	if err != nil {
@@ -67,7 +75,7 @@ func (p *Platform) considerOpenPull(ctx context.Context, link models.GitHubLink,
 		if pauseAfter(err, 1) > 0 {
 			return judgement{}, err
 		}
-		what := judgement{Outcome: models.OutcomeFailed, Reason: narrative.Clean(err.Error())}
+		what := judgement{Outcome: models.OutcomeFailed, Reason: reasonOf(err)}
 		return what, p.hold(ctx, link, preview, models.PreviewRefused, what.Reason)
 	}
 	verdict, err := p.follow(ctx, own, cause{delivery: delivery})
@@ -103,15 +111,20 @@ func cut(text string, most int) string {
 // hold keeps a preview from being built, and says why on the pull request. One that
 // runs goes on with what it has.
 func (p *Platform) hold(ctx context.Context, link models.GitHubLink, preview models.GitHubPreview, state models.PreviewState, why string) error {
-	said := preview.Reason
-	preview, err := p.Store.UpdateGitHubPreview(ctx, preview.ID, func(row *models.GitHubPreview) error {
+	if preview.Reason != why {
+		err := p.comment(ctx, link, preview, "No preview of this commit yet: "+why+".")
+		if pauseAfter(err, 1) > 0 {
+			return err
+		}
+		if err != nil {
+			p.Log.Warn("comment on a pull request", "repository", link.Repository, "number", preview.Number, "error", err)
+		}
+	}
+	_, err := p.Store.UpdateGitHubPreview(ctx, preview.ID, func(row *models.GitHubPreview) error {
 		row.State, row.Reason = state, why
 		return nil
 	})
-	if err != nil || said == why {
-		return err
-	}
-	return p.comment(ctx, link, preview, "No preview of this commit yet: "+why+".")
+	return err
 }
 
 // roomFor reports whether the link allows one more preview, or has this one.
@@ -129,13 +142,15 @@ func (p *Platform) roomFor(ctx context.Context, link models.GitHubLink, preview 
 	return running < link.PreviewMost, err
 }
 
-// activate makes the preview's App with a link of its own, where there is none, and
-// returns that link.
+// activate makes the preview's App with a link of its own, where there is none, or
+// brings them up to date, and returns that link.
 func (p *Platform) activate(ctx context.Context, link models.GitHubLink, preview models.GitHubPreview) (models.GitHubLink, error) {
+	renew := p.renewPreviewApp
 	if preview.AppID == nil {
-		if err := p.makePreviewApp(ctx, link, &preview); err != nil {
-			return models.GitHubLink{}, err
-		}
+		renew = p.makePreviewApp
+	}
+	if err := renew(ctx, link, &preview); err != nil {
+		return models.GitHubLink{}, err
 	}
 	_, err := p.Store.UpdateGitHubPreview(ctx, preview.ID, func(row *models.GitHubPreview) error {
 		row.State, row.Reason = models.PreviewActive, ""
@@ -145,6 +160,31 @@ func (p *Platform) activate(ctx context.Context, link models.GitHubLink, preview
 		return models.GitHubLink{}, err
 	}
 	return p.Store.GitHubLinkOf(ctx, *preview.AppID)
+}
+
+// renewPreviewApp has the preview's App do as its parent's link does now. What a
+// fork's commit may read is decided with each approval.
+func (p *Platform) renewPreviewApp(ctx context.Context, link models.GitHubLink, preview *models.GitHubPreview) error {
+	own, err := p.Store.GitHubLinkOf(ctx, *preview.AppID)
+	if err != nil {
+		return err
+	}
+	_, err = p.Store.UpdateGitHubLink(ctx, own.ID, func(row *models.GitHubLink) error {
+		row.UserID, row.Installation, row.RepositoryID, row.Repository = link.UserID, link.Installation, link.RepositoryID, link.Repository
+		return nil
+	})
+	if err != nil || !preview.Fork {
+		return err
+	}
+	parent, err := p.Store.App(ctx, link.AppID)
+	if err != nil {
+		return err
+	}
+	config, err := p.previewConfig(ctx, parent, link, *preview)
+	if err != nil {
+		return err
+	}
+	return p.replaceConfig(ctx, *preview.AppID, config)
 }
 
 // makePreviewApp makes an App like the one that is previewed, in one transaction
@@ -289,6 +329,9 @@ func (p *Platform) preview(ctx context.Context, app models.App, number int) (mod
 	return link, preview, err
 }
 
+// shortestCommit is how much of a commit's name says which one is meant.
+const shortestCommit = 7
+
 // ApprovePreview lets the newest commit of a fork's pull request be built. commit,
 // where it is given, must be that: what was looked at is what is approved. With
 // config the preview gets the App's variables, which the fork's code can read.
@@ -305,12 +348,12 @@ func (p *Platform) ApprovePreview(ctx context.Context, actor models.Actor, app m
 	what := fact{kind: "preview.approve", detail: fmt.Sprintf("#%d %s", number, short(preview.Head)), app: &app}
 	err = p.commit(ctx, actor, what, func(tx *store.Store) error {
 		preview, err = tx.UpdateGitHubPreview(ctx, preview.ID, func(row *models.GitHubPreview) error {
-			if commit != "" && !strings.HasPrefix(row.Head, commit) {
+			if commit != "" && (len(commit) < shortestCommit || !strings.HasPrefix(row.Head, commit)) {
 				return models.Errorf(models.Stale, "the pull request is at %s by now", short(row.Head)).WithField("commit").
 					WithRemedy("look at that commit, and approve it")
 			}
 			row.Approved, row.ApprovedBy, row.UpdatedAt = row.Head, &actor.UserID, now()
-			row.WithConfig = row.WithConfig || config
+			row.WithConfig = config
 			return nil
 		})
 		if err != nil {
@@ -347,7 +390,7 @@ func (p *Platform) refreshPreview(ctx context.Context, id models.ID) error {
 		return p.cannotCatchUp(ctx, link, err)
 	}
 	if !pull.Open {
-		return p.closePreview(ctx, preview, "the pull request was closed")
+		return p.closePreview(ctx, preview, pullClosed)
 	}
 	_, err = p.considerOpenPull(ctx, link, pull, nil)
 	return err
@@ -384,11 +427,19 @@ func (p *Platform) closePreviews(ctx context.Context, link models.GitHubLink, wh
 	return errors.Join(failures...)
 }
 
+// pullClosed is why a preview ends that comes back when its pull request does.
+const pullClosed = "the pull request was closed"
+
 // closePreview destroys a preview's App with all that it has, and says so on the
 // pull request.
 func (p *Platform) closePreview(ctx context.Context, preview models.GitHubPreview, why string) error {
-	if preview.State == models.PreviewClosed {
+	defer p.previewing.lock(preview.LinkID)()
+	preview, err := p.Store.GitHubPreview(ctx, preview.LinkID, preview.Number)
+	if models.IsCode(err, models.NotFound) || (err == nil && preview.State == models.PreviewClosed) {
 		return nil
+	}
+	if err != nil {
+		return err
 	}
 	link, err := p.Store.GitHubLink(ctx, preview.LinkID)
 	if err != nil {
@@ -407,7 +458,7 @@ func (p *Platform) closePreview(ctx context.Context, preview models.GitHubPrevie
 	if err != nil {
 		return err
 	}
-	if err := p.comment(ctx, link, preview, "The preview is gone: "+why+"."); err != nil && pauseAfter(err, 1) > 0 {
+	if err := p.comment(ctx, link, preview, "The preview is gone: "+why+"."); err != nil {
 		p.Log.Warn("comment on a closed preview", "error", err)
 	}
 	return nil

@@ -210,3 +210,12 @@ func (s *Store) PutGitHubReport(ctx context.Context, report *models.GitHubReport
 	}
 	return nil
 }
+
+// PreviewAppsOf returns the Apps that preview pull requests through links that the
+// User made.
+func (s *Store) PreviewAppsOf(ctx context.Context, user models.ID) ([]models.App, error) {
+	previews := s.reader(ctx).Model(&models.GitHubPreview{}).Select("paas_github_previews.app_id").
+		Joins("JOIN paas_github_links ON paas_github_links.id = paas_github_previews.link_id").
+		Where("paas_github_links.user_id = ?", user)
+	return all[models.App](s.reader(ctx).Where("id IN (?)", previews), "preview apps")
+}
