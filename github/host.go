@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -201,7 +202,7 @@ func (h Host) appToken() (string, error) {
 	}
 	now := time.Now()
 	return jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
-		"iss": h.Number, "iat": now.Add(-clockSkew).Unix(), "exp": now.Add(appTokenLife).Unix(),
+		"iss": strconv.FormatInt(h.Number, 10), "iat": now.Add(-clockSkew).Unix(), "exp": now.Add(appTokenLife).Unix(),
 	}).SignedString(key)
 }
 

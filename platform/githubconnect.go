@@ -331,11 +331,11 @@ func (p *Platform) DisconnectGitHub(ctx context.Context, actor models.Actor) err
 	if err != nil {
 		return err
 	}
-	token, err := p.Vault.open(tokenPlace(actor.UserID), connection.Token)
-	if err != nil {
-		return err
+	token, err := p.userToken(ctx, host, actor.UserID) // GitHub revokes by a token that it takes
+	if err == nil {
+		err = host.Revoke(ctx, token)
 	}
-	if err := host.Revoke(ctx, string(token)); err != nil && !models.IsCode(err, models.Unauthorized) && !models.IsCode(err, models.Invalid) {
+	if err != nil && !models.IsCode(err, models.Unauthorized) && !models.IsCode(err, models.Invalid) {
 		return err
 	}
 	return p.commit(ctx, actor, fact{kind: "github.disconnect", detail: connection.Login}, func(tx *store.Store) error {

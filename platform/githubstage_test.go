@@ -13,6 +13,7 @@ import (
 	"github.com/skypanel/sky/buildpipeline"
 	"github.com/skypanel/sky/internal/testenv/github"
 	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
 	"github.com/stretchr/testify/require"
 )
 
@@ -194,3 +195,5 @@ func commitOf(message string, files ...string) []github.Commit {
 	}
 	return []github.Commit{c}
 }
+
+func storeFilter(outcome models.Outcome) store.DeliveryFilter { return store.DeliveryFilter{Outcome: outcome} }
