@@ -79,13 +79,13 @@ func (p *Platform) linkSecret(ctx context.Context, id string) (models.GitHubLink
 func ledgerRow(in Incoming, event github.Event, app *models.ID) *models.WebhookDelivery {
 	row := &models.WebhookDelivery{
 		ID: models.NewID(), AppID: app, Provider: gitHubProvider, Delivery: narrative.Clean(in.Delivery), Event: narrative.Clean(in.Event),
-		Ref: narrative.Clean(event.Ref), Commit: event.After, Body: in.Body, State: models.DeliveryReceived, CreatedAt: now(),
+		Ref: narrative.Clean(event.Ref), Commit: narrative.Clean(event.After), Body: in.Body, State: models.DeliveryReceived, CreatedAt: now(),
 	}
 	if event.Deleted {
 		row.Commit = models.ZeroObject
 	}
 	if event.Pull != nil {
-		row.Ref, row.Commit = event.Pull.Ref(), event.Pull.Head
+		row.Ref, row.Commit = event.Pull.Ref(), narrative.Clean(event.Pull.Head)
 	}
 	if app != nil {
 		row.Scope = app.String()

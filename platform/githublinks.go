@@ -9,6 +9,7 @@ import (
 
 	"github.com/moby/patternmatcher"
 	"github.com/skypanel/sky/github"
+	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/models/store"
 )
@@ -217,7 +218,7 @@ func checkPaths(paths []string) error {
 		return wrong(fmt.Sprintf("there may be %d path filters", maxPaths))
 	}
 	for _, path := range paths {
-		if strings.Trim(path, "! ") == "" || len(path) > maxPathLength || strings.HasPrefix(path, "/") || strings.Contains(path, "..") {
+		if strings.Trim(path, "! ") == "" || strings.TrimSpace(path) != path || narrative.Clean(path) != path || len(path) > maxPathLength || strings.HasPrefix(path, "/") || strings.Contains(path, "..") {
 			return wrong(fmt.Sprintf("%.100q is no path filter", path))
 		}
 	}
