@@ -58,6 +58,26 @@ func (p *Platform) Deliver(ctx context.Context, in Incoming) (fresh bool, err er
 	return p.intake.keep(ctx, []*models.WebhookDelivery{ledgerRow(in, event, &link.AppID)})
 }
 
+// AwaitsDeliveries is NotFound where there is no webhook: of a link, or, with an
+// empty id, of the GitHub App.
+func (p *Platform) AwaitsDeliveries(ctx context.Context, link string) error {
+	if link == "" {
+		_, err := p.appHost(ctx)
+		return err
+	}
+	_, _, err := p.linkSecret(ctx, link)
+	return err
+}
+
+// appHost is the host whose GitHub App has the webhook.
+func (p *Platform) appHost(ctx context.Context) (models.GitHubHost, error) {
+	host, err := p.hostRow(ctx)
+	if models.IsCode(err, models.NotFound) || (err == nil && !host.IsApp()) {
+		err = models.Errorf(models.NotFound, "there is no such webhook")
+	}
+	return host, err
+}
+
 func (p *Platform) linkSecret(ctx context.Context, id string) (models.GitHubLink, []byte, error) {
 	missing := models.Errorf(models.NotFound, "there is no such webhook")
 	parsed, err := models.ParseID(id)
@@ -96,10 +116,7 @@ func ledgerRow(in Incoming, event github.Event, app *models.ID) *models.WebhookD
 // deliverToApp keeps a delivery of the GitHub App's webhook, for every App that is
 // linked with its repository through it.
 func (p *Platform) deliverToApp(ctx context.Context, in Incoming) (bool, error) {
-	host, err := p.hostRow(ctx)
-	if models.IsCode(err, models.NotFound) || (err == nil && !host.IsApp()) {
-		return false, models.Errorf(models.NotFound, "there is no such webhook")
-	}
+	host, err := p.appHost(ctx)
 	if err != nil {
 		return false, err
 	}
