@@ -196,4 +196,6 @@ func commitOf(message string, files ...string) []github.Commit {
 	return []github.Commit{c}
 }
 
-func storeFilter(outcome models.Outcome) store.DeliveryFilter { return store.DeliveryFilter{Outcome: outcome} }
+func storeFilter(outcome models.Outcome) store.DeliveryFilter {
+	return store.DeliveryFilter{Outcome: outcome}
+}
