@@ -365,3 +365,23 @@ func TestCrashAfterTheSwitch(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, models.DeploymentLive, newest.State)
 }
+
+// TestCrashBeforeAnAnswer: GitHub made the deployment, and Sky died before it knew.
+func TestCrashBeforeAnAnswer(t *testing.T) {
+	l := newLinked(t)
+	first := l.link(GitHubLinkChange{})
+	l.quiet()
+	release, err := l.Store.Release(t.Context(), *l.stage.live(t).LiveReleaseID)
+	require.NoError(t, err)
+	known, err := l.Store.GitHubReport(t.Context(), *release.BuildID)
+	require.NoError(t, err)
+	told := len(l.host.Statuses(shopRepository, first))
+	require.NoError(t, l.Store.PutGitHubReport(t.Context(), &models.GitHubReport{BuildID: *release.BuildID}))
+	l.hasten(taskReport, *release.BuildID)
+	l.eventually("it is told", func() bool { return len(l.host.Statuses(shopRepository, first)) > told })
+	l.idle()
+	require.Len(t, l.host.Deployments(shopRepository), 1, "that one is found again")
+	again, err := l.Store.GitHubReport(t.Context(), *release.BuildID)
+	require.NoError(t, err)
+	require.Equal(t, known.Deployment, again.Deployment)
+}

@@ -1,11 +1,13 @@
 package platform
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/skypanel/sky/internal/testenv/github"
 	"github.com/skypanel/sky/models"
@@ -235,6 +237,22 @@ func TestDeliveriesToWhatStops(t *testing.T) {
 	require.True(t, models.IsCode(err, models.Unavailable), "%v", err)
 }
 
+// meeting has two who read a commit at the same time wait for one another, for as
+// long as one that is alone can wait.
+type meeting struct {
+	Repositories
+	met chan struct{}
+}
+
+func (m meeting) Commit(ctx context.Context, app models.ID, oid string) (models.Commit, error) {
+	select {
+	case m.met <- struct{}{}:
+	case <-m.met:
+	case <-time.After(300 * time.Millisecond):
+	}
+	return m.Repositories.Commit(ctx, app, oid)
+}
+
 // TestTwoPlacesDecideOnOneHead at once: it is built once.
 func TestTwoPlacesDecideOnOneHead(t *testing.T) {
 	l := newLinked(t)
@@ -243,8 +261,12 @@ func TestTwoPlacesDecideOnOneHead(t *testing.T) {
 	l.host.Lose(-1, "push")
 	second := l.pushed(github.Push{Branch: "main", Commits: commitOf("second", "index.html")})
 	link := l.own()
+	l.Stop()
+	met := make(chan struct{})
+	l.configure = append(l.configure, func(p *Platform) { p.Repositories = meeting{p.Repositories, met} })
+	l.open(t)
 	var group sync.WaitGroup
-	for range 8 {
+	for range 2 {
 		group.Go(func() {
 			if _, err := l.follow(t.Context(), link, cause{}); err != nil {
 				t.Error(err)
