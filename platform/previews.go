@@ -63,7 +63,7 @@ func (p *Platform) considerOpenPull(ctx context.Context, link models.GitHubLink,
 		return judgement{}, err
 	}
 	if preview.Fork && preview.Approved != pull.Head {
-		what := judgement{Outcome: models.OutcomeApproval, Reason: fmt.Sprintf("%s of a fork waits for approval: sky github previews approve %d", short(pull.Head), pull.Number)}
+		what := judgement{Outcome: models.OutcomeApproval, Reason: fmt.Sprintf("%s of a fork waits for approval: sky github previews approve %d --commit %s", short(pull.Head), pull.Number, pull.Head)}
 		return what, p.hold(ctx, link, preview, models.PreviewWaiting, what.Reason)
 	}
 	if room, err := p.roomFor(ctx, link, preview); err != nil || !room {
@@ -203,12 +203,9 @@ func (p *Platform) preview(ctx context.Context, app models.App, number int) (mod
 	return link, preview, err
 }
 
-// shortestCommit is how much of a commit's name says which one is meant.
-const shortestCommit = 7
-
-// ApprovePreview lets the newest commit of a fork's pull request be built. commit,
-// where it is given, must be that: what was looked at is what is approved. With
-// config the preview gets the App's variables, which the fork's code can read.
+// ApprovePreview lets the newest commit of a fork's pull request be built. commit is
+// its whole name: what was looked at is what is approved, and the beginning of a name
+// can be had for another. With config the preview gets the App's variables, which the fork's code can read.
 func (p *Platform) ApprovePreview(ctx context.Context, actor models.Actor, app models.App, number int, commit string, config bool) (PreviewView, error) {
 	_, preview, err := p.preview(ctx, app, number)
 	if err != nil {
@@ -222,9 +219,9 @@ func (p *Platform) ApprovePreview(ctx context.Context, actor models.Actor, app m
 	what := fact{kind: "preview.approve", detail: fmt.Sprintf("#%d %s", number, short(preview.Head)), app: &app}
 	err = p.commit(ctx, actor, what, func(tx *store.Store) error {
 		preview, err = tx.UpdateGitHubPreview(ctx, preview.ID, func(row *models.GitHubPreview) error {
-			if commit != "" && (len(commit) < shortestCommit || !strings.HasPrefix(row.Head, commit)) {
-				return models.Errorf(models.Stale, "the pull request is at %s by now", short(row.Head)).WithField("commit").
-					WithRemedy("look at that commit, and approve it")
+			if commit != row.Head {
+				return models.Errorf(models.Stale, "the pull request is at %s", row.Head).WithField("commit").
+					WithRemedy("look at that commit, and approve it by its whole name")
 			}
 			row.Approved, row.ApprovedBy, row.UpdatedAt = row.Head, &actor.UserID, now()
 			row.WithConfig = config

@@ -103,7 +103,7 @@ func TestForkThatWantsSecrets(t *testing.T) {
 	require.NotContains(t, l.builds(), evil)
 	require.Contains(t, l.comment(number), "waits for approval")
 
-	for _, other := range []string{oid(3), evil[:1], "x", evil + "0"} {
+	for _, other := range []string{oid(3), evil[:12], "", "x", evil + "0"} {
 		_, err := l.ApprovePreview(t.Context(), l.actor, l.app, number, other, false)
 		require.True(t, models.IsCode(err, models.Stale), "%s: %v", other, err)
 	}
