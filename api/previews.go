@@ -47,7 +47,9 @@ func (s *server) approvePreview(ctx context.Context, input *struct {
 	if err != nil {
 		return nil, s.problem(ctx, err)
 	}
-	view, err := s.Platform.ApprovePreview(ctx, actor(ctx), app, input.Number, input.Body.Commit, input.Body.Config)
+	view, err := s.Platform.ApprovePreview(ctx, actor(ctx), app, platform.Approval{
+		Number: input.Number, Commit: input.Body.Commit, Config: input.Body.Config,
+	})
 	return answer(ctx, s, wirePreview(view), err)
 }
 

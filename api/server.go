@@ -85,6 +85,15 @@ func New(config Config) http.Handler {
 	routes.UseMiddleware(s.authenticate(routes), s.plainText(routes), s.once(routes))
 	s.access(engine, routes)
 	s.install(engine)
+	s.webhooks(engine)
+	s.register(routes)
+	describe(routes.OpenAPI())
+	s.docs(engine, routes.OpenAPI())
+	return engine
+}
+
+// register registers the operations, a file for each noun.
+func (s *server) register(routes huma.API) {
 	s.accounts(routes)
 	s.apps(routes)
 	s.builds(routes)
@@ -100,10 +109,6 @@ func New(config Config) http.Handler {
 	s.overview(routes)
 	s.domains(routes)
 	s.gitHub(routes)
-	s.webhooks(engine)
-	describe(routes.OpenAPI())
-	s.docs(engine, routes.OpenAPI())
-	return engine
 }
 
 // recover answers a panic without its words, which may hold secrets.

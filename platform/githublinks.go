@@ -179,6 +179,11 @@ func (p *Platform) applyLink(ctx context.Context, link *models.GitHubLink, chang
 		link.Paths = *change.Paths
 	}
 	put(&link.AutoDeploy, change.AutoDeploy)
+	return p.applyPreviews(ctx, link, change)
+}
+
+// applyPreviews changes what the link says of previews.
+func (p *Platform) applyPreviews(ctx context.Context, link *models.GitHubLink, change GitHubLinkChange) error {
 	put(&link.Previews, change.Previews)
 	put(&link.PreviewHours, change.PreviewHours)
 	put(&link.PreviewMost, change.PreviewMost)
@@ -194,17 +199,19 @@ func (p *Platform) applyLink(ctx context.Context, link *models.GitHubLink, chang
 			return models.AsError(err).WithField("preview_hidden")
 		}
 	}
-	if change.PreviewPlan != nil {
-		link.PreviewPlanID = nil
-		if *change.PreviewPlan != "" {
-			plan, err := p.choosePlan(ctx, *change.PreviewPlan)
-			if err != nil {
-				return models.AsError(err).WithField("preview_plan")
-			}
-			link.PreviewPlanID = plan
-		}
+	if change.PreviewPlan == nil {
+		return nil
 	}
-	return nil
+	link.PreviewPlanID = nil
+	if *change.PreviewPlan == "" {
+		return nil
+	}
+	plan, err := p.choosePlan(ctx, *change.PreviewPlan)
+	if models.IsCode(err, models.Invalid) || models.IsCode(err, models.NotFound) {
+		return models.AsError(err).WithField("preview_plan")
+	}
+	link.PreviewPlanID = plan
+	return err
 }
 
 // checkPaths says what is wrong with path filters. They are written as in a

@@ -203,28 +203,35 @@ func (p *Platform) preview(ctx context.Context, app models.App, number int) (mod
 	return link, preview, err
 }
 
-// ApprovePreview lets the newest commit of a fork's pull request be built. commit is
-// its whole name: what was looked at is what is approved, and the beginning of a name
-// can be had for another. With config the preview gets the App's variables, which the fork's code can read.
-func (p *Platform) ApprovePreview(ctx context.Context, actor models.Actor, app models.App, number int, commit string, config bool) (PreviewView, error) {
-	_, preview, err := p.preview(ctx, app, number)
+// Approval lets a commit of a fork be built.
+type Approval struct {
+	Number int // of the pull request
+	// Commit is the whole name of its newest: what was looked at is what is
+	// approved, and the beginning of a name can be had for another.
+	Commit string
+	Config bool // whether its code may read the App's variables
+}
+
+// ApprovePreview lets the newest commit of a fork's pull request be built. With Config the preview gets the App's variables, which the fork's code can read.
+func (p *Platform) ApprovePreview(ctx context.Context, actor models.Actor, app models.App, given Approval) (PreviewView, error) {
+	_, preview, err := p.preview(ctx, app, given.Number)
 	if err != nil {
 		return PreviewView{}, err
 	}
-	if config {
+	if given.Config {
 		if err := p.permit(ctx, actor, models.AppReveal, app.OrganisationID); err != nil {
 			return PreviewView{}, err
 		}
 	}
-	what := fact{kind: "preview.approve", detail: fmt.Sprintf("#%d %s", number, short(preview.Head)), app: &app}
+	what := fact{kind: "preview.approve", detail: fmt.Sprintf("#%d %s", given.Number, short(preview.Head)), app: &app}
 	err = p.commit(ctx, actor, what, func(tx *store.Store) error {
 		preview, err = tx.UpdateGitHubPreview(ctx, preview.ID, func(row *models.GitHubPreview) error {
-			if commit != row.Head {
+			if given.Commit != row.Head {
 				return models.Errorf(models.Stale, "the pull request is at %s", row.Head).WithField("commit").
 					WithRemedy("look at that commit, and approve it by its whole name")
 			}
 			row.Approved, row.ApprovedBy, row.UpdatedAt = row.Head, &actor.UserID, now()
-			row.WithConfig = config
+			row.WithConfig = given.Config
 			return nil
 		})
 		if err != nil {

@@ -79,7 +79,7 @@ func (l *linked) shows(number int, commit string) models.App {
 
 func (l *linked) approve(number int, commit string, config bool) {
 	l.t.Helper()
-	_, err := l.ApprovePreview(l.t.Context(), l.actor, l.app, number, commit, config)
+	_, err := l.ApprovePreview(l.t.Context(), l.actor, l.app, Approval{number, commit, config})
 	require.NoError(l.t, err)
 }
 
@@ -104,7 +104,7 @@ func TestForkThatWantsSecrets(t *testing.T) {
 	require.Contains(t, l.comment(number), "waits for approval")
 
 	for _, other := range []string{oid(3), evil[:12], "", "x", evil + "0"} {
-		_, err := l.ApprovePreview(t.Context(), l.actor, l.app, number, other, false)
+		_, err := l.ApprovePreview(t.Context(), l.actor, l.app, Approval{number, other, false})
 		require.True(t, models.IsCode(err, models.Stale), "%s: %v", other, err)
 	}
 	l.approve(number, evil, false)
@@ -144,7 +144,7 @@ func TestForkThatMovesBeneathTheApproval(t *testing.T) {
 	l.quiet()
 	require.NotContains(t, l.builds(), sneaked)
 	require.Equal(t, models.PreviewWaiting, l.previewRow(number).State)
-	_, err := l.ApprovePreview(t.Context(), l.actor, l.app, number, shown, true)
+	_, err := l.ApprovePreview(t.Context(), l.actor, l.app, Approval{number, shown, true})
 	require.True(t, models.IsCode(err, models.Stale), "%v", err)
 	l.approve(number, sneaked, false)
 	app := l.shows(number, sneaked)

@@ -53,11 +53,7 @@ func (p *Platform) makePreviewApp(ctx context.Context, link models.GitHubLink, p
 	if err := p.Repositories.Create(ctx, app.ID); err != nil {
 		return fmt.Errorf("create repository: %w", err)
 	}
-	own := models.GitHubLink{
-		ID: models.NewID(), AppID: app.ID, UserID: link.UserID, Installation: link.Installation, RepositoryID: link.RepositoryID,
-		Repository: link.Repository, Ref: github.Pull{Number: preview.Number}.Ref(), AutoDeploy: true,
-		PreviewHours: link.PreviewHours, PreviewMost: link.PreviewMost, CreatedAt: now(), UpdatedAt: now(),
-	}
+	own := previewLink(app, link, *preview)
 	what := fact{kind: "preview.create", detail: fmt.Sprintf("%s of %s#%d", app.Name, link.Repository, preview.Number), app: &parent}
 	err = p.commit(ctx, actor, what, func(tx *store.Store) error {
 		if err := addApp(ctx, tx, &app, options.MaxAppsPerOrganisation); err != nil {
@@ -101,6 +97,16 @@ func (p *Platform) renewPreviewApp(ctx context.Context, link models.GitHubLink, 
 		return err
 	}
 	return p.replaceConfig(ctx, *preview.AppID, config)
+}
+
+// previewLink binds a preview's App to its pull request, by the means of the link
+// that it belongs to.
+func previewLink(app models.App, link models.GitHubLink, preview models.GitHubPreview) models.GitHubLink {
+	return models.GitHubLink{
+		ID: models.NewID(), AppID: app.ID, UserID: link.UserID, Installation: link.Installation, RepositoryID: link.RepositoryID,
+		Repository: link.Repository, Ref: github.Pull{Number: preview.Number}.Ref(), AutoDeploy: true,
+		PreviewHours: link.PreviewHours, PreviewMost: link.PreviewMost, CreatedAt: now(), UpdatedAt: now(),
+	}
 }
 
 // maxAppName is how long an App's name may be.
