@@ -100,7 +100,7 @@ func (i *identity) keep(ctx context.Context, trouble func(error)) {
 		}
 		if held == nil || pause == 0 {
 			err := i.renew(ctx)
-			if held == nil {
+			if held == nil && err != nil {
 				trouble(err)
 			}
 			pause = certifyAgain

@@ -62,21 +62,31 @@ func (p *Platform) failPending(build models.Build, why error) {
 }
 
 // tidy puts the housekeeping after a build behind what the App's lane has, where
-// nobody waits for it. What takes longer is done beside the lane, so that the next
-// push need not wait either.
+// nobody waits for it. Images are looked at once more when the packages are listed:
+// that had held one.
 func (p *Platform) tidy(app models.ID) {
+	p.behind(app, p.Repositories.ConsolidateIfDue, p.retainImages)
+	p.lanes.beside(func(ctx context.Context) {
+		if err := p.keepSBOM(ctx, app); err != nil && !p.stopping(err) && !models.IsCode(err, models.NotFound) {
+			p.Log.Warn("list packages", "app", app, "error", err)
+		}
+		p.behind(app, p.retainImages)
+	})
+}
+
+// behind does chores for an App behind what its lane has.
+func (p *Platform) behind(app models.ID, chores ...func(context.Context, models.ID) error) {
 	p.lanes.enter(app, &work{run: func(ctx context.Context) error {
-		err := errors.Join(p.Repositories.ConsolidateIfDue(ctx, app), p.retainImages(ctx, app))
+		var failures []error
+		for _, chore := range chores {
+			failures = append(failures, chore(ctx, app))
+		}
+		err := errors.Join(failures...)
 		if err != nil && !p.stopping(err) && !models.IsCode(err, models.NotFound) {
 			p.Log.Warn("tidy up after a build", "app", app, "error", err)
 		}
 		return err
 	}})
-	p.lanes.beside(func(ctx context.Context) {
-		if err := p.keepSBOM(ctx, app); err != nil && !p.stopping(err) && !models.IsCode(err, models.NotFound) {
-			p.Log.Warn("list packages", "app", app, "error", err)
-		}
-	})
 }
 
 func (p *Platform) deploySteps(ctx context.Context, build *models.Build, started time.Time) error {

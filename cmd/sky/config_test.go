@@ -2,6 +2,7 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -26,14 +27,14 @@ func TestPublicURL(t *testing.T) {
 
 func TestBuildAllow(t *testing.T) {
 	for networks, valid := range map[string]bool{"10.0.0.0/8": true, "10.1.2.3": true, "all": true, "mirror": false, "10.0.0.0/99": false} {
-		c := &serverConfig{http: "127.0.0.1:1", ssh: "127.0.0.1:2", ingress: "127.0.0.1:3", domain: "x", builds: 1, dataDir: t.TempDir(), buildAllow: []string{networks}}
+		c := &serverConfig{http: "127.0.0.1:1", ssh: "127.0.0.1:2", ingress: "127.0.0.1:3", domain: "x", builds: 1, catchUpEvery: time.Minute, dataDir: t.TempDir(), buildAllow: []string{networks}}
 		require.Equal(t, valid, c.check() == nil, networks)
 	}
 }
 
 func TestTrustedProxies(t *testing.T) {
 	for networks, valid := range map[string]bool{"10.0.0.0/8": true, "192.0.2.1": true, "fd00::/8": true, "proxy": false, "10.0.0.0/99": false} {
-		c := &serverConfig{http: "127.0.0.1:1", ssh: "127.0.0.1:2", ingress: "127.0.0.1:3", domain: "x", builds: 1, dataDir: t.TempDir(), proxies: []string{networks}}
+		c := &serverConfig{http: "127.0.0.1:1", ssh: "127.0.0.1:2", ingress: "127.0.0.1:3", domain: "x", builds: 1, catchUpEvery: time.Minute, dataDir: t.TempDir(), proxies: []string{networks}}
 		require.Equal(t, valid, c.check() == nil, networks)
 	}
 }
