@@ -39,6 +39,10 @@ test: build docker ## Run all tests, with real git, Docker and PostgreSQL
 apps: build docker ## Build and run every app of buildpipeline/testdata/apps, the heavy ones too
 	@SKY_TEST_APPS=all scripts/apps.sh
 
+.PHONY: lab
+lab: build docker ## Play a control plane and three nodes, each with an engine of its own
+	@scripts/lab.sh
+
 .PHONY: unit
 unit: ## Run the tests that need nothing but Go and git
 	CGO_ENABLED=1 $(GO) test -race -short $(PACKAGES)

@@ -129,7 +129,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	}
 	a.resume()
 	var parts sync.WaitGroup
-	for _, part := range []func(context.Context){a.keepWatching, a.keepSynced, a.keepSession} {
+	for _, part := range []func(context.Context){a.keepWatching, a.keepSynced, a.keepSession, a.keepImages} {
 		parts.Go(func() { part(ctx) })
 	}
 	if listener != nil {

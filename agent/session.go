@@ -108,6 +108,9 @@ func (a *Agent) hello(ctx context.Context) protocol.Hello {
 	hello := protocol.Hello{
 		Version: protocol.Version, AgentVersion: a.config.Version, CPUs: runtime.NumCPU(), Generation: a.generation(), Peer: a.config.PeerAddr,
 	}
+	if a.config.Listener != nil {
+		hello.Ingress = a.config.Listener.Addr().String()
+	}
 	hello.Hostname, _ = os.Hostname()
 	hello.MemoryBytes = readMemory().total
 	hello.EngineVersion, _ = a.engine.Version(ctx)

@@ -17,6 +17,8 @@ import (
 const (
 	// maxDelivery is as much as GitHub sends at most.
 	maxDelivery = 25 << 20
+	// largeDelivery is what is read into memory only for a webhook that there is.
+	largeDelivery = 1 << 20
 	// deliveryPatience bounds how long a delivery may take to come in: GitHub itself
 	// gives up after ten seconds.
 	deliveryPatience = 20 * time.Second
@@ -91,6 +93,12 @@ func (s *server) webhooks(engine *gin.Engine) {
 }
 
 func (s *server) webhook(c *gin.Context) {
+	if size := c.Request.ContentLength; size < 0 || size > largeDelivery {
+		if err := s.Platform.AwaitsDeliveries(c.Request.Context(), c.Param("link")); err != nil {
+			s.refuseRaw(c, err)
+			return
+		}
+	}
 	_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(deliveryPatience)) // not every writer has one
 	text, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxDelivery))
 	_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Time{})

@@ -74,7 +74,7 @@ func (a *agent) serve() error {
 		_ = replaced.link.Close()
 		<-replaced.done
 	}
-	hello.Peer = reachable(hello.Peer, a.remote)
+	hello.Peer, hello.Ingress = reachable(hello.Peer, a.remote), reachable(hello.Ingress, a.remote)
 	a.fleet.config.Nodes.Online(ctx, a.node, hello)
 	a.poke()
 	a.streams.Go(func() { a.sendAssignments(ctx) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	gh "github.com/google/go-github/v60/github"
@@ -41,6 +42,17 @@ func limited(after time.Duration) error {
 	return models.Wait(after, "GitHub's rate limit is used up")
 }
 
+// asked is how long an answer asks to wait.
+func asked(header http.Header) time.Duration {
+	if seconds, err := strconv.Atoi(header.Get("Retry-After")); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if reset, err := strconv.ParseInt(header.Get("X-RateLimit-Reset"), 10, 64); err == nil && header.Get("X-RateLimit-Remaining") == "0" {
+		return time.Until(time.Unix(reset, 0))
+	}
+	return limitPause
+}
+
 // refused reads an answer that is no success.
 func refused(step string, answer *gh.ErrorResponse) error {
 	said := narrative.Clean(answer.Message)
@@ -52,7 +64,7 @@ func refused(step string, answer *gh.ErrorResponse) error {
 	case status == http.StatusNotFound, status == http.StatusGone:
 		return models.Errorf(models.NotFound, "GitHub has nothing there, or does not show it (%s)", step)
 	case status == http.StatusTooManyRequests:
-		return limited(limitPause)
+		return limited(asked(answer.Response.Header))
 	case status >= http.StatusInternalServerError:
 		return models.Errorf(models.Unavailable, "GitHub answers %d", status)
 	default:

@@ -18,10 +18,11 @@ func ReadDelivery(contentType, signature string, body, secret []byte) ([]byte, e
 	if len(secret) == 0 || !strings.HasPrefix(signature, "sha256=") {
 		return nil, refused
 	}
-	if media, _, _ := strings.Cut(contentType, ";"); strings.TrimSpace(media) == "" {
-		contentType = "application/json"
+	media, _, _ := strings.Cut(contentType, ";")
+	if media = strings.TrimSpace(media); media == "" {
+		media = "application/json"
 	}
-	payload, err := gh.ValidatePayloadFromBody(contentType, bytes.NewReader(body), signature, secret)
+	payload, err := gh.ValidatePayloadFromBody(media, bytes.NewReader(body), signature, secret)
 	if err != nil {
 		return nil, refused
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,12 +47,27 @@ const (
 	patience = 30 * time.Second
 )
 
-// client is how the host is dialled.
+// client is how the host is dialled. It follows no redirect to elsewhere: the token
+// would go along.
 func (h Host) client() *http.Client {
+	client := http.Client{Timeout: patience}
 	if h.HTTP != nil {
-		return h.HTTP
+		client = *h.HTTP
 	}
-	return &http.Client{Timeout: patience}
+	client.CheckRedirect = sameServer
+	return &client
+}
+
+// maxRedirects is how many redirects are followed, such as of a repository that
+// has another name.
+const maxRedirects = 5
+
+func sameServer(next *http.Request, before []*http.Request) error {
+	first := before[0].URL
+	if len(before) > maxRedirects || next.URL.Host != first.Host || next.URL.Scheme != first.Scheme {
+		return http.ErrUseLastResponse
+	}
+	return nil
 }
 
 // RepositoryURL returns where people see a repository.
@@ -125,6 +141,10 @@ func oauthError(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	var refused *oauth2.RetrieveError
+	if errors.As(err, &refused) && refused.ErrorCode == "incorrect_client_credentials" {
+		return models.Errorf(models.Forbidden, "GitHub does not know this Sky by its client id and secret").
+			WithRemedy("an admin of the platform sets them anew: sky admin github set")
+	}
 	if errors.As(err, &refused) && refused.ErrorCode != "" {
 		return models.Errorf(models.Unauthorized, "GitHub refuses: %s", strings.ReplaceAll(refused.ErrorCode, "_", " ")).
 			WithRemedy("connect again")
@@ -136,7 +156,7 @@ func oauthError(ctx context.Context, err error) error {
 // not know any more is revoked.
 func (h Host) Revoke(ctx context.Context, token string) error {
 	basic := &gh.BasicAuthTransport{Username: h.ClientID, Password: h.ClientSecret, Transport: h.client().Transport}
-	client, err := h.rest(&http.Client{Transport: basic, Timeout: patience})
+	client, err := h.rest(&http.Client{Transport: basic, Timeout: patience, CheckRedirect: sameServer})
 	if err != nil {
 		return err
 	}
@@ -185,7 +205,7 @@ func (h Host) appToken() (string, error) {
 	}
 	now := time.Now()
 	return jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
-		"iss": h.Number, "iat": now.Add(-clockSkew).Unix(), "exp": now.Add(appTokenLife).Unix(),
+		"iss": strconv.FormatInt(h.Number, 10), "iat": now.Add(-clockSkew).Unix(), "exp": now.Add(appTokenLife).Unix(),
 	}).SignedString(key)
 }
 

@@ -2,6 +2,7 @@ package github
 
 import (
 	"context"
+	"encoding/json"
 
 	gh "github.com/google/go-github/v60/github"
 )
@@ -19,6 +20,7 @@ const (
 
 // Report is what a commit's page says of its build.
 type Report struct {
+	Build       string // Sky's own id of it
 	Commit      string
 	State       State
 	Context     string // who reports, such as sky/shop
@@ -50,10 +52,31 @@ func (c *Client) CreateDeployment(ctx context.Context, repository string, report
 	owner, repo := split(repository)
 	made, _, err := c.rest.Repositories.CreateDeployment(ctx, owner, repo, &gh.DeploymentRequest{
 		Ref: gh.String(report.Commit), Environment: gh.String(report.Environment), AutoMerge: gh.Bool(false),
-		RequiredContexts: &[]string{}, Description: gh.String(shortened(report.Description)),
+		RequiredContexts: &[]string{}, Payload: announced{report.Build}, Description: gh.String(shortened(report.Description)),
 		TransientEnvironment: gh.Bool(report.Transient), ProductionEnvironment: gh.Bool(!report.Transient),
 	})
 	return made.GetID(), wrong(ctx, "announce the deployment", err)
+}
+
+// announced is what Sky knows its own deployments by.
+type announced struct {
+	Build string `json:"sky_build"`
+}
+
+// FindDeployment returns the number of the deployment that Sky told GitHub of
+// before, or 0.
+func (c *Client) FindDeployment(ctx context.Context, repository string, report Report) (int64, error) {
+	owner, repo := split(repository)
+	rows, _, err := c.rest.Repositories.ListDeployments(ctx, owner, repo, &gh.DeploymentsListOptions{
+		SHA: report.Commit, Environment: report.Environment, ListOptions: gh.ListOptions{PerPage: perPage},
+	})
+	for _, row := range rows {
+		told := announced{}
+		if json.Unmarshal(row.Payload, &told) == nil && told.Build == report.Build {
+			return row.GetID(), nil
+		}
+	}
+	return 0, wrong(ctx, "look deployments up", err)
 }
 
 // SetDeployment writes how a deployment stands.

@@ -61,7 +61,8 @@ func (f *Fetcher) Head(ctx context.Context, remote Remote, ref string) (string, 
 // App's repository, with all its history, and returns its name. Only what is missing is sent; a commit
 // that is there already costs one request. It blocks until the objects are
 // durable and held. Errors are models.Errors: NotFound where there is no such
-// ref or repository, Unauthorized where the token is no good, Invalid where a
+// ref or repository, Unauthorized where the token is no good, Forbidden where it
+// may not read the repository, Invalid where a
 // limit or a check refuses what came, Unavailable where the server does not
 // answer as one.
 func (f *Fetcher) Fetch(ctx context.Context, app models.ID, remote Remote, ref string) (string, error) {
@@ -189,8 +190,23 @@ func (f *Fetcher) bounded(client *http.Client) *http.Client {
 		through = http.DefaultTransport
 	}
 	wrapped.Transport = boundedTransport{through, limits.Pack.Bytes + maxAdvertisement, limits.MinRate}
+	wrapped.CheckRedirect = sameServer
 	wrapped.Timeout = 0 // a large pack takes its time; maxFetchTime and MinRate bound it
 	return &wrapped
+}
+
+// maxRedirects is how many redirects are followed, such as of a repository that
+// has another name.
+const maxRedirects = 5
+
+// sameServer follows no redirect to elsewhere: whoever may be fetched from is
+// decided before.
+func sameServer(next *http.Request, before []*http.Request) error {
+	first := before[0].URL
+	if len(before) > maxRedirects || next.URL.Host != first.Host || next.URL.Scheme != first.Scheme {
+		return http.ErrUseLastResponse
+	}
+	return nil
 }
 
 // pack asks for a commit with all that the haves do not reach.
@@ -264,8 +280,11 @@ func remoteError(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	case errors.As(err, &limit):
 		return models.Errorf(models.Invalid, "%s", limit)
-	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed):
-		return models.Errorf(models.Unauthorized, "the git server does not accept the token")
+	case errors.Is(err, transport.ErrAuthenticationRequired):
+		return models.Errorf(models.Unauthorized, "the git server does not accept the token").
+			WithRemedy("connect again: sky github connect")
+	case errors.Is(err, transport.ErrAuthorizationFailed): // the token may be good for other repositories
+		return models.Errorf(models.Forbidden, "the git server does not let the token read the repository")
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		return models.Errorf(models.NotFound, "the git server has no such repository, or does not show it")
 	}

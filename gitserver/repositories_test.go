@@ -66,7 +66,7 @@ func TestHistory(t *testing.T) {
 	}
 	commit, err := f.repos.Commit(t.Context(), app.ID, f.git(dir, "rev-parse", "v1"))
 	require.NoError(t, err)
-	assert.Equal(t, models.Commit{ID: second, Subject: "change a", Author: "t <t@example.invalid>"}, commit)
+	assert.Equal(t, models.Commit{ID: second, Subject: "change a", Author: "t <t@example.invalid>", Message: "change a\n"}, commit)
 	_, err = f.repos.Commit(t.Context(), app.ID, strings.Repeat("1", 40))
 	assert.True(t, models.IsCode(err, models.NotFound), err)
 	_, err = f.repos.Commit(t.Context(), app.ID, "HEAD;id") // A19

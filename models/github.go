@@ -183,7 +183,9 @@ type GitHubReport struct {
 // TableName implements gorm's Tabler.
 func (GitHubReport) TableName() string { return "paas_github_reports" }
 
-var repositoryPattern = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9]|-[A-Za-z0-9]){0,99}/[A-Za-z0-9._-]{1,100}$`)
+// repositoryPattern takes the underscore of accounts that an enterprise manages,
+// and the hyphens of old ones.
+var repositoryPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}/[A-Za-z0-9._-]{1,100}$`)
 
 // CheckRepository says why name cannot be a repository at GitHub, or returns nil.
 func CheckRepository(name string) error {

@@ -37,6 +37,8 @@ type Node struct {
 	// PeerAddress is where its agent takes requests of other Nodes; empty where it
 	// takes none.
 	PeerAddress string
+	// IngressAddress is where it takes requests from outside.
+	IngressAddress string
 	// Region is where the Node is; Apps may ask for one.
 	Region string
 	// Cordoned Nodes keep what they run and get nothing new.

@@ -128,7 +128,7 @@ func (p *Platform) RenewAgent(ctx context.Context, authorization string) (models
 func (p *Platform) Online(ctx context.Context, node models.ID, hello protocol.Hello) {
 	p.noteNode(ctx, node, map[string]any{
 		"state": models.NodeOnline, "engine_version": hello.EngineVersion, "agent_version": hello.AgentVersion,
-		"cpus": hello.CPUs, "memory_bytes": hello.MemoryBytes, "peer_address": hello.Peer, "seen_at": now(),
+		"cpus": hello.CPUs, "memory_bytes": hello.MemoryBytes, "peer_address": hello.Peer, "ingress_address": hello.Ingress, "seen_at": now(),
 	})
 	p.refreshPeers(ctx, node, hello.Peer)
 }
@@ -139,6 +139,22 @@ func (p *Platform) refreshPeers(ctx context.Context, node models.ID, address str
 		return
 	}
 	p.refreshAll(ctx)
+}
+
+// IngressAddress returns where some node that is online takes requests; empty where
+// none does.
+func (p *Platform) IngressAddress() string {
+	nodes, err := p.Store.Nodes(p.ctx)
+	if err != nil {
+		p.Log.Warn("find an ingress", "error", err)
+		return ""
+	}
+	for _, node := range nodes {
+		if node.State == models.NodeOnline && node.IngressAddress != "" {
+			return node.IngressAddress
+		}
+	}
+	return ""
 }
 
 // Heartbeat implements fleet.Nodes.

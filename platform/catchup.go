@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/skypanel/sky/models"
@@ -32,7 +33,7 @@ func (p *Platform) catchUpDue(ctx context.Context, at time.Time) error {
 		return err
 	}
 	for _, link := range links {
-		if err := queueTask(ctx, p.Store, taskCatchUp, about{ID: link.ID}, at); err != nil {
+		if err := queueTask(ctx, p.Store, taskCatchUp, about{ID: link.ID}, now()); err != nil {
 			return err
 		}
 	}
@@ -70,6 +71,9 @@ func (p *Platform) catchUp(ctx context.Context, id models.ID) error {
 	if err != nil {
 		return p.cannotCatchUp(ctx, link, err)
 	}
+	if link, err = p.identify(ctx, link, access); err != nil {
+		return p.cannotCatchUp(ctx, link, err)
+	}
 	if err := p.catchUpHead(ctx, link, access); err != nil {
 		return p.cannotCatchUp(ctx, link, err)
 	}
@@ -82,22 +86,19 @@ func (p *Platform) catchUp(ctx context.Context, id models.ID) error {
 
 // cannotCatchUp notes why a link does not work. It is tried again in any case.
 func (p *Platform) cannotCatchUp(ctx context.Context, link models.GitHubLink, err error) error {
-	if models.IsCode(err, models.Unauthorized) && link.Installation == 0 {
-		p.distrust(ctx, link.UserID)
+	if models.IsCode(err, models.Unauthorized) {
+		p.distrustLink(ctx, link)
 	}
 	if pauseAfter(err, 1) > 0 {
 		return err
 	}
-	p.trouble(ctx, link, err.Error())
+	p.trouble(ctx, link, reasonOf(err))
 	return nil
 }
 
 // catchUpHead puts a head that nobody decided on into the ledger.
 func (p *Platform) catchUpHead(ctx context.Context, link models.GitHubLink, access linkAccess) error {
 	head, err := p.Repositories.RemoteHead(ctx, access.remote(link), link.Ref)
-	if models.IsCode(err, models.NotFound) { // it may only have another name
-		return p.askForRepository(ctx, link, err)
-	}
 	if err != nil {
 		return err
 	}
@@ -109,13 +110,16 @@ func (p *Platform) catchUpHead(ctx context.Context, link models.GitHubLink, acce
 		p.trouble(ctx, link, "")
 		return nil
 	}
-	open, err := p.Store.OpenDeliveries(ctx, link.AppID, 1)
-	if err != nil || len(open) > 0 {
-		return err // those decide on it
+	open, err := p.Store.OpenDeliveries(ctx, link.AppID, openDeliveries)
+	if err != nil {
+		return err
 	}
+	known := slices.ContainsFunc(open, func(delivery models.WebhookDelivery) bool { return moves(delivery, link) })
 	return p.Store.Transact(ctx, func(tx *store.Store) error {
-		if err := missed(ctx, tx, link, head); err != nil {
-			return err
+		if !known { // else those decide on it, also where their task was given up
+			if err := missed(ctx, tx, link, head); err != nil {
+				return err
+			}
 		}
 		return queueTask(ctx, tx, taskDeliveries, about{ID: link.AppID}, now())
 	})
@@ -135,16 +139,17 @@ func missed(ctx context.Context, tx *store.Store, link models.GitHubLink, head s
 	return tx.ReopenDeliveryNamed(ctx, gitHubProvider, row.Scope, row.Delivery)
 }
 
-// askForRepository has the repository's present name asked for.
-func (p *Platform) askForRepository(ctx context.Context, link models.GitHubLink, gone error) error {
-	if _, err := p.reconsiderRepository(ctx, link); err != nil {
-		return err
+// identify gives the link the name that its repository has now. Whoever takes a
+// name that became free has another repository.
+func (p *Platform) identify(ctx context.Context, link models.GitHubLink, access linkAccess) (models.GitHubLink, error) {
+	found, err := access.client.RepositoryByID(ctx, link.RepositoryID)
+	if err != nil || found.Name == link.Repository {
+		return link, err
 	}
-	renamed, err := p.Store.GitHubLink(ctx, link.ID)
-	if err == nil && renamed.Repository != link.Repository {
-		return p.askFor(ctx, taskCatchUp, about{ID: link.ID})
-	}
-	return errors.Join(err, gone)
+	return p.Store.UpdateGitHubLink(ctx, link.ID, func(row *models.GitHubLink) error {
+		row.Repository = found.Name
+		return nil
+	})
 }
 
 // catchUpHook mends the webhook now and then, and where it was never made.
@@ -193,13 +198,19 @@ func (p *Platform) catchUpPulls(ctx context.Context, link models.GitHubLink, acc
 	for _, pull := range open {
 		preview, found := known[pull.Number]
 		delete(known, pull.Number)
+		if !found {
+			preview, err = p.Store.GitHubPreview(ctx, link.ID, pull.Number)
+			if err == nil && preview.Head == pull.Head && preview.Reason != pullClosed {
+				continue // it ended by itself, or by hand: the next commit brings it back
+			}
+		}
 		if !found || preview.Head != pull.Head || preview.State == models.PreviewRefused {
 			_, err := p.considerOpenPull(ctx, link, pull, nil)
 			failures = append(failures, err)
 		}
 	}
 	for _, preview := range known { // those are closed
-		failures = append(failures, p.closePreview(ctx, preview, "the pull request was closed"))
+		failures = append(failures, p.closePreview(ctx, preview, pullClosed))
 	}
 	return errors.Join(failures...)
 }

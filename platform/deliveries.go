@@ -58,6 +58,26 @@ func (p *Platform) Deliver(ctx context.Context, in Incoming) (fresh bool, err er
 	return p.intake.keep(ctx, []*models.WebhookDelivery{ledgerRow(in, event, &link.AppID)})
 }
 
+// AwaitsDeliveries is NotFound where there is no webhook: of a link, or, with an
+// empty id, of the GitHub App.
+func (p *Platform) AwaitsDeliveries(ctx context.Context, link string) error {
+	if link == "" {
+		_, err := p.appHost(ctx)
+		return err
+	}
+	_, _, err := p.linkSecret(ctx, link)
+	return err
+}
+
+// appHost is the host whose GitHub App has the webhook.
+func (p *Platform) appHost(ctx context.Context) (models.GitHubHost, error) {
+	host, err := p.hostRow(ctx)
+	if models.IsCode(err, models.NotFound) || (err == nil && !host.IsApp()) {
+		err = models.Errorf(models.NotFound, "there is no such webhook")
+	}
+	return host, err
+}
+
 func (p *Platform) linkSecret(ctx context.Context, id string) (models.GitHubLink, []byte, error) {
 	missing := models.Errorf(models.NotFound, "there is no such webhook")
 	parsed, err := models.ParseID(id)
@@ -79,13 +99,13 @@ func (p *Platform) linkSecret(ctx context.Context, id string) (models.GitHubLink
 func ledgerRow(in Incoming, event github.Event, app *models.ID) *models.WebhookDelivery {
 	row := &models.WebhookDelivery{
 		ID: models.NewID(), AppID: app, Provider: gitHubProvider, Delivery: narrative.Clean(in.Delivery), Event: narrative.Clean(in.Event),
-		Ref: narrative.Clean(event.Ref), Commit: event.After, Body: in.Body, State: models.DeliveryReceived, CreatedAt: now(),
+		Ref: narrative.Clean(event.Ref), Commit: narrative.Clean(event.After), Body: in.Body, State: models.DeliveryReceived, CreatedAt: now(),
 	}
 	if event.Deleted {
 		row.Commit = models.ZeroObject
 	}
 	if event.Pull != nil {
-		row.Ref, row.Commit = event.Pull.Ref(), event.Pull.Head
+		row.Ref, row.Commit = event.Pull.Ref(), narrative.Clean(event.Pull.Head)
 	}
 	if app != nil {
 		row.Scope = app.String()
@@ -96,10 +116,7 @@ func ledgerRow(in Incoming, event github.Event, app *models.ID) *models.WebhookD
 // deliverToApp keeps a delivery of the GitHub App's webhook, for every App that is
 // linked with its repository through it.
 func (p *Platform) deliverToApp(ctx context.Context, in Incoming) (bool, error) {
-	host, err := p.hostRow(ctx)
-	if models.IsCode(err, models.NotFound) || (err == nil && !host.IsApp()) {
-		return false, models.Errorf(models.NotFound, "there is no such webhook")
-	}
+	host, err := p.appHost(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -122,18 +139,17 @@ func (p *Platform) deliverToApp(ctx context.Context, in Incoming) (bool, error) 
 }
 
 // appRows are the ledger's rows of a delivery to the GitHub App: one for each App
-// that is linked with its repository, or one that says that none is.
+// that is linked with its repository, or through its installation where it is about
+// that, or one that says that none is.
 func (p *Platform) appRows(ctx context.Context, in Incoming, event github.Event) ([]*models.WebhookDelivery, error) {
 	var rows []*models.WebhookDelivery
-	if event.Repository != 0 {
-		links, err := p.Store.GitHubLinksOf(ctx, event.Repository)
-		if err != nil {
-			return nil, err
-		}
-		for _, link := range links {
-			if link.Branch() != "" { // a pull request's events are about the App that it previews
-				rows = append(rows, ledgerRow(in, event, &link.AppID))
-			}
+	links, err := p.concerned(ctx, event)
+	if err != nil {
+		return nil, err
+	}
+	for _, link := range links {
+		if link.Branch() != "" { // a pull request's events are about the App that it previews
+			rows = append(rows, ledgerRow(in, event, &link.AppID))
 		}
 	}
 	if len(rows) > 0 {
@@ -141,9 +157,20 @@ func (p *Platform) appRows(ctx context.Context, in Incoming, event github.Event)
 	}
 	at := now()
 	none := ledgerRow(in, event, nil)
-	none.State, none.FinishedAt = models.DeliveryIgnored, &at
+	none.Body, none.State, none.FinishedAt = []byte{}, models.DeliveryIgnored, &at // nobody may read it
 	none.Outcome, none.Reason = models.OutcomeUnlinked, "no app is linked with the repository"
 	return []*models.WebhookDelivery{none}, nil
+}
+
+// concerned are the links that an event of the GitHub App is about.
+func (p *Platform) concerned(ctx context.Context, event github.Event) ([]models.GitHubLink, error) {
+	switch {
+	case event.Repository != 0:
+		return p.Store.GitHubLinksOf(ctx, event.Repository)
+	case event.Installation != 0 && (event.Name == eventInstallation || event.Name == eventInstallationRepositories):
+		return p.Store.GitHubLinksThrough(ctx, event.Installation)
+	}
+	return nil, nil
 }
 
 // refuseDelivery counts a delivery that is not signed as it should be. Its body is
@@ -221,8 +248,8 @@ func (p *Platform) Delivery(ctx context.Context, app models.App, id string) (Del
 	return view, err
 }
 
-// ReplayDelivery has a delivery decided on once more, as if its commit had not been
-// decided on before. One that was not signed cannot be.
+// ReplayDelivery has a delivery decided on once more, as if what the linked ref
+// leads to had not been decided on before, where it is about that ref. One that was not signed cannot be.
 func (p *Platform) ReplayDelivery(ctx context.Context, actor models.Actor, app models.App, id string) (DeliveryView, error) {
 	view, err := p.Delivery(ctx, app, id)
 	if err != nil {
@@ -240,7 +267,13 @@ func (p *Platform) ReplayDelivery(ctx context.Context, actor models.Actor, app m
 		if err := tx.ReopenDelivery(ctx, view.ID); err != nil {
 			return err
 		}
-		if _, err := tx.UpdateGitHubLink(ctx, link.ID, func(row *models.GitHubLink) error { row.Head = ""; return nil }); err != nil {
+		_, err := tx.UpdateGitHubLink(ctx, link.ID, func(row *models.GitHubLink) error {
+			if view.Ref == row.Ref {
+				row.Head = ""
+			}
+			return nil
+		})
+		if err != nil {
 			return err
 		}
 		return queueTask(ctx, tx, taskDeliveries, about{ID: app.ID}, now())
@@ -262,6 +295,9 @@ func (p *Platform) DeployFromGitHub(ctx context.Context, actor models.Actor, app
 	}
 	access, err := p.linkAccess(ctx, link)
 	if err != nil {
+		return models.Build{}, err
+	}
+	if link, err = p.identify(ctx, link, access); err != nil {
 		return models.Build{}, err
 	}
 	head, err := p.fetchAny(ctx, link, access, ref)

@@ -226,7 +226,7 @@ func TestPushToGitHubGoesLive(t *testing.T) {
 	first := l.link(GitHubLinkChange{})
 	second := l.commit("main", "second", map[string]string{"index.html": "two"})
 	l.live(second)
-	l.settled()
+	l.quiet()
 	require.Equal(t, []string{first, second}, l.builds(), "each is built once")
 	require.Equal(t, []models.Outcome{models.OutcomeDeployed}, l.outcomes("push"))
 	require.Equal(t, []models.Outcome{models.OutcomeNoted}, l.outcomes("ping"))

@@ -280,21 +280,6 @@ func (p *Platform) connect(ctx context.Context, actor models.Actor, begun models
 	return err
 }
 
-func (p *Platform) sealGrant(connection *models.GitHubConnection, grant github.Grant) (err error) {
-	connection.Scopes, connection.ExpiresAt, connection.Trouble, connection.Refresh = grant.Scopes, nil, "", nil
-	if grant.ExpiresAt != nil {
-		until := grant.ExpiresAt.Truncate(time.Microsecond)
-		connection.ExpiresAt = &until
-	}
-	if grant.Refresh != "" {
-		if connection.Refresh, err = p.Vault.seal(refreshPlace(connection.UserID), []byte(grant.Refresh)); err != nil {
-			return err
-		}
-	}
-	connection.Token, err = p.Vault.seal(tokenPlace(connection.UserID), []byte(grant.Token))
-	return err
-}
-
 // GitHubConnection returns actor's, with the host that it is with.
 func (p *Platform) GitHubConnection(ctx context.Context, actor models.Actor) (models.GitHubConnection, models.GitHubHost, error) {
 	if err := permitAccount(actor, models.AccountRead); err != nil {
@@ -330,65 +315,14 @@ func (p *Platform) DisconnectGitHub(ctx context.Context, actor models.Actor) err
 	if err != nil {
 		return err
 	}
-	token, err := p.Vault.open(tokenPlace(actor.UserID), connection.Token)
-	if err != nil {
-		return err
+	token, err := p.userToken(ctx, host, actor.UserID) // GitHub revokes by a token that it takes
+	if err == nil {
+		err = host.Revoke(ctx, token)
 	}
-	if err := host.Revoke(ctx, string(token)); err != nil && !models.IsCode(err, models.Unauthorized) && !models.IsCode(err, models.Invalid) {
+	if err != nil && !models.IsCode(err, models.Unauthorized) && !models.IsCode(err, models.Invalid) {
 		return err
 	}
 	return p.commit(ctx, actor, fact{kind: "github.disconnect", detail: connection.Login}, func(tx *store.Store) error {
 		return tx.DeleteGitHubConnection(ctx, actor.UserID)
 	})
-}
-
-// userToken returns a User's token at GitHub, renewed where it is about to end.
-func (p *Platform) userToken(ctx context.Context, host github.Host, user models.ID) (string, error) {
-	p.renewing.Lock() // a refresh token counts once
-	defer p.renewing.Unlock()
-	connection, err := p.connectionOf(ctx, user)
-	if err != nil {
-		return "", err
-	}
-	if connection.Trouble != "" {
-		return "", models.Errorf(models.Unauthorized, "%s", connection.Trouble).WithRemedy("connect again: sky github connect")
-	}
-	if connection.ExpiresAt != nil && connection.ExpiresAt.Before(now().Add(renewBefore)) && connection.Refresh != nil {
-		return p.renewToken(ctx, host, connection)
-	}
-	token, err := p.Vault.open(tokenPlace(user), connection.Token)
-	return string(token), err
-}
-
-func (p *Platform) renewToken(ctx context.Context, host github.Host, connection models.GitHubConnection) (string, error) {
-	refresh, err := p.Vault.open(refreshPlace(connection.UserID), connection.Refresh)
-	if err != nil {
-		return "", err
-	}
-	grant, err := host.Renew(ctx, string(refresh))
-	if models.IsCode(err, models.Unauthorized) {
-		p.distrust(ctx, connection.UserID)
-	}
-	if err != nil {
-		return "", err
-	}
-	_, err = p.Store.UpdateGitHubConnection(ctx, connection.ID, func(row *models.GitHubConnection) error {
-		row.UpdatedAt = now()
-		return p.sealGrant(row, grant)
-	})
-	return grant.Token, err
-}
-
-// distrust notes that GitHub takes a User's token no more.
-func (p *Platform) distrust(ctx context.Context, user models.ID) {
-	connection, err := p.Store.GitHubConnection(ctx, user)
-	if err == nil && connection.Trouble == "" {
-		_, err = p.Store.UpdateGitHubConnection(ctx, connection.ID, func(row *models.GitHubConnection) error {
-			row.Trouble = "GitHub does not take the token any more"
-			return nil
-		})
-	}
-	if err != nil && !models.IsCode(err, models.NotFound) {
-		p.Log.Error("note a revoked token", "error", err)
-	}
 }

@@ -13,14 +13,14 @@ import (
 type candidate struct {
 	Commit  string
 	Message string
-	// Decided says that it was decided on before; Live, Running and Waits that it is
-	// deployed, or about to be.
+	// Decided says that it was decided on before; Live and Running that it is what
+	// is live, and stays so, or what the newest build under way makes live.
 	Decided bool
 	Live    string // the Release's name
 	Running int    // the Build's number
 	Auto    bool
 	Paths   []string
-	Changed []string // since what is live
+	Changed []string // since what is live, and what is about to be
 }
 
 // judgement is what is to become of it: OutcomeDeployed, or why not.
@@ -55,7 +55,7 @@ func judge(c candidate) judgement {
 // patterns. Without patterns all are; where the patterns only take files out, the
 // others are.
 func touches(patterns, changed []string) bool {
-	if len(patterns) == 0 {
+	if len(patterns) == 0 || len(changed) >= maxChanged { // there are more than are listed
 		return true
 	}
 	if !slices.ContainsFunc(patterns, func(pattern string) bool { return pattern[0] != '!' }) {
@@ -73,9 +73,12 @@ func touches(patterns, changed []string) bool {
 
 // settle says what becomes of the deliveries of pushes to a ref, once its head is
 // judged: the one that brought the head has the head's outcome, and so has the
-// newest where none did; the others are superseded.
+// newest where none did and the head is news; the others are superseded.
 func settle(pushes []models.WebhookDelivery, head string, verdict judgement) []models.WebhookDelivery {
 	chosen := len(pushes) - 1
+	if verdict.Outcome == models.OutcomeDuplicate {
+		chosen = -1
+	}
 	for i, push := range pushes {
 		if push.Commit == head {
 			chosen = i

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
-	"github.com/skypanel/sky/github"
 	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/models/store"
@@ -25,6 +25,9 @@ const (
 	// The events that Sky itself puts into the ledger.
 	eventCatchUp = "catch-up"
 	eventManual  = "manual"
+	// Those about a GitHub App's installation, which name no one repository.
+	eventInstallation             = "installation"
+	eventInstallationRepositories = "installation_repositories"
 )
 
 // decideDeliveries decides on all deliveries of an App that wait. A delivery only
@@ -45,7 +48,7 @@ func (p *Platform) decideDeliveries(ctx context.Context, app models.ID) error {
 	var pushes []models.WebhookDelivery
 	var failures []error
 	for _, delivery := range open {
-		if delivery.Ref == link.Ref && delivery.Commit != models.ZeroObject && (delivery.Event == "push" || delivery.Event == eventCatchUp) {
+		if moves(delivery, link) {
 			pushes = append(pushes, delivery)
 			continue
 		}
@@ -61,19 +64,43 @@ func (p *Platform) decideDeliveries(ctx context.Context, app models.ID) error {
 	return errors.Join(failures...)
 }
 
+// moves reports whether a delivery says that the link's ref leads to a commit.
+func moves(delivery models.WebhookDelivery, link models.GitHubLink) bool {
+	return delivery.Ref == link.Ref && delivery.Commit != models.ZeroObject && (delivery.Event == "push" || delivery.Event == eventCatchUp)
+}
+
 // follow fetches what the link's ref leads to and deploys it, if it is to be. The
 // deliveries that said so get their outcome. An error says that it is to be tried
 // again.
 func (p *Platform) follow(ctx context.Context, link models.GitHubLink, why cause) (judgement, error) {
-	pushes := why.pushes
+	defer p.following.lock(link.AppID)() // two who decide on one head would both build it
 	app, err := p.Store.App(ctx, link.AppID)
 	if err != nil {
 		return judgement{}, err
 	}
-	head, err := p.fetchHead(ctx, link, pushes)
-	if err != nil {
-		return p.unreachable(ctx, link, pushes, err)
+	if link, err = p.Store.GitHubLink(ctx, link.ID); err != nil {
+		return judgement{}, err
 	}
+	head, err := p.fetchHead(ctx, link)
+	if err != nil {
+		return p.unreachable(ctx, link, why.pushes, err)
+	}
+	seen, unseen, err := p.unseen(ctx, app, why.pushes, head)
+	if err != nil {
+		return judgement{}, err
+	}
+	why.pushes = seen
+	if len(unseen) == 0 || head != link.Head {
+		if verdict, err := p.followTo(ctx, app, link, head, why); err != nil || len(unseen) == 0 {
+			return verdict, err
+		}
+	}
+	return p.unreachable(ctx, link, unseen, models.Errorf(models.Unavailable, "GitHub does not show %s yet", short(unseen[0].Commit)))
+}
+
+// followTo decides on a head that was fetched.
+func (p *Platform) followTo(ctx context.Context, app models.App, link models.GitHubLink, head string, why cause) (judgement, error) {
+	pushes := why.pushes
 	commit, err := p.Repositories.Commit(ctx, app.ID, head)
 	if err != nil {
 		return judgement{}, fmt.Errorf("read the fetched commit: %w", err)
@@ -85,7 +112,7 @@ func (p *Platform) follow(ctx context.Context, link models.GitHubLink, why cause
 	verdict := judge(candidate)
 	if verdict.Outcome == models.OutcomeDeployed {
 		if held, err := p.holdFork(ctx, app, link, head); err != nil || held.Outcome != "" {
-			return held, errors.Join(err, p.decided(ctx, link, head, settle(pushes, head, held)))
+			return held, errors.Join(err, p.conclusion(ctx, pushes, held)) // the head is decided on when it is approved
 		}
 		return p.deployHead(ctx, app, link, commit, why)
 	}
@@ -93,32 +120,35 @@ func (p *Platform) follow(ctx context.Context, link models.GitHubLink, why cause
 }
 
 // fetchHead brings what the ref leads to into the App's repository.
-func (p *Platform) fetchHead(ctx context.Context, link models.GitHubLink, pushes []models.WebhookDelivery) (string, error) {
+func (p *Platform) fetchHead(ctx context.Context, link models.GitHubLink) (string, error) {
 	access, err := p.linkAccess(ctx, link)
 	if err != nil {
 		return "", err
 	}
-	head, err := p.Repositories.Fetch(ctx, link.AppID, access.remote(link), link.Ref)
-	if err != nil {
-		return "", err
+	return p.Repositories.Fetch(ctx, link.AppID, access.remote(link), link.Ref)
+}
+
+// unseen parts the newest push from the others where GitHub may not show its commit
+// to git yet: the head is another one, whose history does not have it.
+func (p *Platform) unseen(ctx context.Context, app models.App, pushes []models.WebhookDelivery, head string) (seen, unseen []models.WebhookDelivery, err error) {
+	last := len(pushes) - 1
+	if last < 0 || pushes[last].Event != "push" || pushes[last].Commit == head || now().Sub(pushes[last].CreatedAt) > visibleWithin {
+		return pushes, nil, nil
 	}
-	if len(pushes) == 0 {
-		return head, nil
+	_, err = p.Repositories.Commit(ctx, app.ID, pushes[last].Commit)
+	if models.IsCode(err, models.NotFound) {
+		return pushes[:last], pushes[last:], nil
 	}
-	newest := pushes[len(pushes)-1]
-	if head != link.Head || newest.Event != "push" || newest.Commit == head || time.Since(newest.CreatedAt) > visibleWithin {
-		return head, nil
+	if models.IsCode(err, models.Invalid) { // it names no commit
+		err = nil
 	}
-	if _, err := p.Repositories.Commit(ctx, link.AppID, newest.Commit); models.IsCode(err, models.NotFound) {
-		return "", models.Errorf(models.Unavailable, "GitHub does not show %s yet", short(newest.Commit))
-	}
-	return head, nil
+	return pushes, nil, err
 }
 
 // unreachable records that the ref could not be fetched. Where that may pass, the
 // deliveries stay, and the error is returned.
 func (p *Platform) unreachable(ctx context.Context, link models.GitHubLink, pushes []models.WebhookDelivery, err error) (judgement, error) {
-	verdict := judgement{Outcome: models.OutcomeFailed, Reason: narrative.Clean(err.Error())}
+	verdict := judgement{Outcome: models.OutcomeFailed, Reason: reasonOf(err)}
 	switch models.CodeOf(err) {
 	case models.Unavailable, models.TooMany, models.Internal:
 		if len(pushes) > 0 {
@@ -126,34 +156,10 @@ func (p *Platform) unreachable(ctx context.Context, link models.GitHubLink, push
 		}
 		return judgement{Outcome: models.OutcomeWaiting, Reason: verdict.Reason}, err
 	case models.Unauthorized:
-		if link.Installation == 0 {
-			p.distrust(ctx, link.UserID)
-		}
+		p.distrustLink(ctx, link)
 	}
 	p.trouble(ctx, link, verdict.Reason)
 	return verdict, p.conclusion(ctx, pushes, verdict)
-}
-
-// note writes what is known of a delivery that is not decided yet.
-func (p *Platform) note(ctx context.Context, delivery models.WebhookDelivery, what judgement) {
-	delivery.Outcome, delivery.Reason = what.Outcome, what.Reason
-	if err := p.Store.DecideDelivery(ctx, delivery); err != nil {
-		p.Log.Warn("note a delivery", "error", err)
-	}
-}
-
-// trouble notes why a link does not work; "" is that it does.
-func (p *Platform) trouble(ctx context.Context, link models.GitHubLink, why string) {
-	if link.Trouble == why {
-		return
-	}
-	_, err := p.Store.UpdateGitHubLink(ctx, link.ID, func(row *models.GitHubLink) error {
-		row.Trouble = why
-		return nil
-	})
-	if err != nil && !models.IsCode(err, models.NotFound) {
-		p.Log.Warn("note a link's trouble", "error", err)
-	}
 }
 
 // cause is why a ref is followed: the deliveries that say so, or one of another
@@ -168,32 +174,67 @@ func (p *Platform) candidate(ctx context.Context, app models.App, link models.Gi
 	c := candidate{
 		Commit: commit.ID, Message: commit.Message, Decided: link.Head == commit.ID, Auto: link.AutoDeploy, Paths: link.Paths,
 	}
-	build, w, err := p.running(ctx, app, commit.ID)
+	next, err := p.underWay(ctx, app)
 	if err != nil {
 		return c, err
 	}
-	if w != nil {
-		c.Running = build.Number
+	if app, err = p.Store.App(ctx, app.ID); err != nil { // what was under way may be live by now
+		return c, err
 	}
-	base := models.ZeroObject
+	bases := []string{models.ZeroObject}
 	if app.LiveReleaseID != nil {
 		live, err := p.Store.Release(ctx, *app.LiveReleaseID)
 		if err != nil {
 			return c, err
 		}
-		if live.Commit == commit.ID {
+		if live.Commit == commit.ID && next == nil {
 			c.Live = live.Name()
 		}
-		base = live.Commit
+		bases[0] = live.Commit
 	}
-	if len(link.Paths) == 0 || c.Live != "" {
+	if next != nil {
+		if bases = append(bases, next.Commit); next.Commit == commit.ID {
+			c.Running = next.Number
+		}
+	}
+	if len(link.Paths) == 0 || c.Live != "" || c.Running != 0 {
 		return c, nil
 	}
-	c.Changed, err = p.Repositories.Changes(ctx, app.ID, base, commit.ID, maxChanged)
-	if models.IsCode(err, models.NotFound) || models.IsCode(err, models.Invalid) { // what is live was no commit of this repository
-		c.Changed, err = p.Repositories.Changes(ctx, app.ID, models.ZeroObject, commit.ID, maxChanged)
-	}
+	c.Changed, err = p.changedSince(ctx, app, bases, commit.ID)
 	return c, err
+}
+
+// underWay is the newest Build that waits or runs: it decides what is live in the
+// end, if it succeeds. nil is none.
+func (p *Platform) underWay(ctx context.Context, app models.App) (*models.Build, error) {
+	newest := models.ID{}
+	p.lanes.find(app.ID, func(id models.ID) bool { // those that wait come after the one that runs
+		newest = id
+		return false
+	})
+	if newest == (models.ID{}) {
+		return nil, nil
+	}
+	build, err := p.Store.Build(ctx, newest)
+	return &build, err
+}
+
+// changedSince lists the files of a commit that differ from any of the bases. From
+// what is no commit of the repository all do.
+func (p *Platform) changedSince(ctx context.Context, app models.App, bases []string, commit string) ([]string, error) {
+	var changed []string
+	for _, base := range bases {
+		differ, err := p.Repositories.Changes(ctx, app.ID, base, commit, maxChanged)
+		if models.IsCode(err, models.NotFound) || models.IsCode(err, models.Invalid) {
+			differ, err = p.Repositories.Changes(ctx, app.ID, models.ZeroObject, commit, maxChanged)
+		}
+		if err != nil {
+			return nil, err
+		}
+		changed = append(changed, differ...)
+	}
+	slices.Sort(changed)
+	return slices.Compact(changed), nil
 }
 
 // deployHead makes the commit a Build, in one transaction with the outcome of the
@@ -275,30 +316,6 @@ func (p *Platform) linker(ctx context.Context, app models.App, link models.GitHu
 	return actor, err
 }
 
-// decided records that a head was decided on, with what became of the deliveries.
-func (p *Platform) decided(ctx context.Context, link models.GitHubLink, head string, settled []models.WebhookDelivery) error {
-	return p.Store.Transact(ctx, func(tx *store.Store) error { return decide(ctx, tx, link, head, settled) })
-}
-
-func decide(ctx context.Context, tx *store.Store, link models.GitHubLink, head string, settled []models.WebhookDelivery) error {
-	_, err := tx.UpdateGitHubLink(ctx, link.ID, func(row *models.GitHubLink) error {
-		row.Head, row.Trouble = head, ""
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return conclude(ctx, tx, settled)
-}
-
-// conclusion gives deliveries one outcome.
-func (p *Platform) conclusion(ctx context.Context, deliveries []models.WebhookDelivery, what judgement) error {
-	for i := range deliveries {
-		deliveries[i].Outcome, deliveries[i].Reason = what.Outcome, what.Reason
-	}
-	return p.Store.Transact(ctx, func(tx *store.Store) error { return conclude(ctx, tx, deliveries) })
-}
-
 // conclude writes what became of deliveries.
 func conclude(ctx context.Context, tx *store.Store, deliveries []models.WebhookDelivery) error {
 	at := now()
@@ -309,71 +326,4 @@ func conclude(ctx context.Context, tx *store.Store, deliveries []models.WebhookD
 		}
 	}
 	return nil
-}
-
-func stateFor(outcome models.Outcome) models.DeliveryState {
-	switch outcome {
-	case models.OutcomeDeployed, models.OutcomePreview, models.OutcomeNoted, models.OutcomeApproval:
-		return models.DeliveryDone
-	case models.OutcomeFailed, models.OutcomeQuota:
-		return models.DeliveryFailed
-	case models.OutcomeBadSignature:
-		return models.DeliveryRefused
-	default:
-		return models.DeliveryIgnored
-	}
-}
-
-// decideOther decides on a delivery that is not about the head of the link's ref.
-func (p *Platform) decideOther(ctx context.Context, link models.GitHubLink, delivery models.WebhookDelivery) error {
-	what, err := p.consider(ctx, link, delivery)
-	if err != nil {
-		p.note(ctx, delivery, judgement{Outcome: models.OutcomeWaiting, Reason: narrative.Clean(err.Error())})
-		return err
-	}
-	return p.conclusion(ctx, []models.WebhookDelivery{delivery}, what)
-}
-
-func (p *Platform) consider(ctx context.Context, link models.GitHubLink, delivery models.WebhookDelivery) (judgement, error) {
-	switch delivery.Event {
-	case "push":
-		if delivery.Ref == link.Ref {
-			p.trouble(ctx, link, "the branch "+link.Branch()+" was deleted")
-			return judgement{Outcome: models.OutcomeDeleted, Reason: "the branch was deleted; what is live goes on"}, nil
-		}
-		return judgement{Outcome: models.OutcomeOtherBranch, Reason: fmt.Sprintf("%s, where %s deploys", narrative.Clean(delivery.Ref), link.Branch())}, nil
-	case "ping":
-		return judgement{Outcome: models.OutcomeNoted, Reason: "the webhook works"}, nil
-	case "repository", "installation", "installation_repositories":
-		return p.reconsiderRepository(ctx, link)
-	case "pull_request":
-		return p.considerPull(ctx, link, delivery)
-	}
-	return judgement{Outcome: models.OutcomeUnknown, Reason: "Sky does nothing about this event"}, nil
-}
-
-// reconsiderRepository asks GitHub what the repository is called now, and whether
-// it is still there.
-func (p *Platform) reconsiderRepository(ctx context.Context, link models.GitHubLink) (judgement, error) {
-	access, err := p.linkAccess(ctx, link)
-	var found github.Repository
-	if err == nil {
-		found, err = access.client.RepositoryByID(ctx, link.RepositoryID)
-	}
-	switch {
-	case models.IsCode(err, models.NotFound), models.IsCode(err, models.Unauthorized), models.IsCode(err, models.Forbidden):
-		p.trouble(ctx, link, "the repository is gone, or GitHub shows it no more")
-		return judgement{Outcome: models.OutcomeNoted, Reason: "the repository is gone, or GitHub shows it no more"}, nil
-	}
-	if err != nil {
-		return judgement{}, err
-	}
-	if found.Name == link.Repository && link.Trouble == "" {
-		return judgement{Outcome: models.OutcomeNoted, Reason: "the repository is where it was"}, nil
-	}
-	_, err = p.Store.UpdateGitHubLink(ctx, link.ID, func(row *models.GitHubLink) error {
-		row.Repository, row.Trouble = found.Name, ""
-		return nil
-	})
-	return judgement{Outcome: models.OutcomeNoted, Reason: "the repository is called " + found.Name + " now"}, err
 }

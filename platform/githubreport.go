@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/skypanel/sky/github"
-	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
 )
 
@@ -47,7 +46,7 @@ func (p *Platform) report(ctx context.Context, id models.ID) error {
 // live, not when its image is made.
 func (p *Platform) reportOf(ctx context.Context, app models.App, link models.GitHubLink, build models.Build) (github.Report, error) {
 	said := github.Report{
-		Commit: build.Commit, State: github.Pending, Context: "sky/" + app.Name, LogURL: p.buildURL(app, build),
+		Build: build.ID.String(), Commit: build.Commit, State: github.Pending, Context: "sky/" + app.Name, LogURL: p.buildURL(app, build),
 		URL: p.Settings.URL(app.Name), Environment: app.Name, Transient: link.Branch() == "",
 		Description: fmt.Sprintf("Build #%d is under way", build.Number),
 	}
@@ -79,30 +78,58 @@ func (p *Platform) buildURL(app models.App, build models.Build) string {
 	return fmt.Sprintf("%s/builds/%s/%d", p.Settings.PublicURL, app.Name, build.Number)
 }
 
-// tell writes a report to GitHub, and to the database what became of that.
-func (p *Platform) tell(ctx context.Context, link models.GitHubLink, told models.GitHubReport, said github.Report) error {
-	access, err := p.linkAccess(ctx, link)
-	if err == nil {
-		err = access.client.SetStatus(ctx, link.Repository, said)
+// announce tells GitHub of a deployment, once: one that it was told of before a
+// crash is found again.
+func (p *Platform) announce(ctx context.Context, access linkAccess, link models.GitHubLink, told *models.GitHubReport, said github.Report) (err error) {
+	if told.UpdatedAt.IsZero() {
+		err = p.Store.PutGitHubReport(ctx, told)
+	} else {
+		told.Deployment, err = access.client.FindDeployment(ctx, link.Repository, said)
 	}
 	if err == nil && told.Deployment == 0 {
-		if told.Deployment, err = access.client.CreateDeployment(ctx, link.Repository, said); err == nil {
-			err = p.Store.PutGitHubReport(ctx, &told)
+		told.Deployment, err = access.client.CreateDeployment(ctx, link.Repository, said)
+	}
+	if err != nil {
+		return err
+	}
+	return p.Store.PutGitHubReport(ctx, told)
+}
+
+// tell writes a report to GitHub, and to the database what became of that.
+func (p *Platform) tell(ctx context.Context, link models.GitHubLink, told models.GitHubReport, said github.Report) error {
+	err := p.write(ctx, link, &told, said)
+	if err == nil || pauseAfter(err, 1) == 0 { // the comment is for those who may not see statuses, too
+		if commented := p.reportPreview(ctx, link, said); pauseAfter(commented, 1) > 0 || err == nil {
+			err = commented
 		}
 	}
-	if err == nil {
-		err = access.client.SetDeployment(ctx, link.Repository, told.Deployment, said)
+	told.Error = ""
+	if err != nil {
+		told.Error = reasonOf(err)
 	}
 	if err != nil && pauseAfter(err, 1) > 0 {
-		told.Error = narrative.Clean(err.Error())
 		return errors.Join(err, p.Store.PutGitHubReport(ctx, &told))
 	}
-	told.State, told.Error = string(said.State), ""
+	if models.IsCode(err, models.Unauthorized) {
+		p.distrustLink(ctx, link)
+	}
+	told.State = string(said.State)
+	return p.Store.PutGitHubReport(ctx, &told)
+}
+
+// write writes a report to GitHub, as a commit status and a deployment.
+func (p *Platform) write(ctx context.Context, link models.GitHubLink, told *models.GitHubReport, said github.Report) error {
+	access, err := p.linkAccess(ctx, link)
 	if err != nil {
-		told.Error = narrative.Clean(err.Error())
+		return err
 	}
-	if models.IsCode(err, models.Unauthorized) && link.Installation == 0 {
-		p.distrust(ctx, link.UserID)
+	if err := access.client.SetStatus(ctx, link.Repository, said); err != nil {
+		return err
 	}
-	return errors.Join(p.Store.PutGitHubReport(ctx, &told), p.reportPreview(ctx, link, said))
+	if told.Deployment == 0 {
+		if err := p.announce(ctx, access, link, told, said); err != nil {
+			return err
+		}
+	}
+	return access.client.SetDeployment(ctx, link.Repository, told.Deployment, said)
 }

@@ -14,6 +14,7 @@ const maxIntake = 256
 // disk syncs once for all of them.
 type intake struct {
 	arrivals chan *arrival
+	stopped  <-chan struct{} // closed once nothing is taken any more
 }
 
 // arrival is what one request brings: a delivery, for each App that it concerns.
@@ -29,6 +30,8 @@ func (i *intake) keep(ctx context.Context, deliveries []*models.WebhookDelivery)
 	came := &arrival{deliveries: deliveries, kept: make(chan error, 1)}
 	select {
 	case i.arrivals <- came:
+	case <-i.stopped:
+		return false, models.Errorf(models.Unavailable, "sky is stopping")
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}

@@ -117,7 +117,11 @@ type Platform struct {
 	intake   intake
 	// peerAddresses are those of nodes whose agents came, by node.
 	peerAddresses sync.Map
-	renewing      sync.Mutex // held while tokens at GitHub are renewed; it guards installations
+	// following and previewing are held, by App and by link, while what becomes of
+	// a head or of a pull request is decided.
+	following  keyedLocks
+	previewing keyedLocks
+	renewing   sync.Mutex // held while tokens at GitHub are renewed; it guards installations
 	// installations are the tokens of a GitHub App, by installation and repository.
 	installations map[[2]int64]github.Grant
 	ctx           context.Context // ends when the platform stops
@@ -166,7 +170,7 @@ var errStopping = errors.New("sky is stopping")
 func (p *Platform) Start(ctx context.Context) error {
 	p.ctx, p.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	p.lanes, p.due = newLanes(p.ctx), make(chan struct{}, 1)
-	p.intake.arrivals = make(chan *arrival)
+	p.intake.arrivals, p.intake.stopped = make(chan *arrival), p.ctx.Done()
 	open, err := p.Store.OpenInstances(ctx)
 	if err != nil {
 		return err

@@ -39,7 +39,7 @@ func (p *Platform) considerPull(ctx context.Context, link models.GitHubLink, del
 		return judgement{Outcome: models.OutcomeOtherBranch, Reason: "it is against " + narrative.Clean(pull.Base)}, p.closePull(ctx, link, pull.Number, "it is against another branch now")
 	}
 	if !pull.Open {
-		return judgement{Outcome: models.OutcomePreview, Reason: "closed: the preview is gone"}, p.closePull(ctx, link, pull.Number, "the pull request was closed")
+		return judgement{Outcome: models.OutcomePreview, Reason: "closed: the preview is gone"}, p.closePull(ctx, link, pull.Number, pullClosed)
 	}
 	return p.considerOpenPull(ctx, link, pull, &delivery.ID)
 }
@@ -47,15 +47,23 @@ func (p *Platform) considerPull(ctx context.Context, link models.GitHubLink, del
 // considerOpenPull makes the preview of an open pull request, or brings it up to
 // date. Commits of a fork wait until a member has let them be built.
 func (p *Platform) considerOpenPull(ctx context.Context, link models.GitHubLink, pull github.Pull, delivery *models.ID) (judgement, error) {
+	defer p.previewing.lock(link.ID)() // two at once would make two apps, and one preview too many
+	link, err := p.Store.GitHubLink(ctx, link.ID)
+	if err != nil {
+		return judgement{}, err
+	}
 	if !link.Previews {
 		return judgement{Outcome: models.OutcomeOff, Reason: "previews are off"}, nil
+	}
+	if pull.BaseRepository != link.RepositoryID {
+		return judgement{}, models.Errorf(models.Unavailable, "%s is another repository by now", link.Repository)
 	}
 	preview, err := p.previewOf(ctx, link, pull)
 	if err != nil {
 		return judgement{}, err
 	}
 	if preview.Fork && preview.Approved != pull.Head {
-		what := judgement{Outcome: models.OutcomeApproval, Reason: fmt.Sprintf("%s of a fork waits for approval: sky github previews approve %d", short(pull.Head), pull.Number)}
+		what := judgement{Outcome: models.OutcomeApproval, Reason: fmt.Sprintf("%s of a fork waits for approval: sky github previews approve %d --commit %s", short(pull.Head), pull.Number, pull.Head)}
 		return what, p.hold(ctx, link, preview, models.PreviewWaiting, what.Reason)
 	}
 	if room, err := p.roomFor(ctx, link, preview); err != nil || !room {
@@ -67,7 +75,7 @@ func (p *Platform) considerOpenPull(ctx context.Context, link models.GitHubLink,
 		if pauseAfter(err, 1) > 0 {
 			return judgement{}, err
 		}
-		what := judgement{Outcome: models.OutcomeFailed, Reason: narrative.Clean(err.Error())}
+		what := judgement{Outcome: models.OutcomeFailed, Reason: reasonOf(err)}
 		return what, p.hold(ctx, link, preview, models.PreviewRefused, what.Reason)
 	}
 	verdict, err := p.follow(ctx, own, cause{delivery: delivery})
@@ -103,15 +111,20 @@ func cut(text string, most int) string {
 // hold keeps a preview from being built, and says why on the pull request. One that
 // runs goes on with what it has.
 func (p *Platform) hold(ctx context.Context, link models.GitHubLink, preview models.GitHubPreview, state models.PreviewState, why string) error {
-	said := preview.Reason
-	preview, err := p.Store.UpdateGitHubPreview(ctx, preview.ID, func(row *models.GitHubPreview) error {
+	if preview.Reason != why {
+		err := p.comment(ctx, link, preview, "No preview of this commit yet: "+why+".")
+		if pauseAfter(err, 1) > 0 {
+			return err
+		}
+		if err != nil {
+			p.Log.Warn("comment on a pull request", "repository", link.Repository, "number", preview.Number, "error", err)
+		}
+	}
+	_, err := p.Store.UpdateGitHubPreview(ctx, preview.ID, func(row *models.GitHubPreview) error {
 		row.State, row.Reason = state, why
 		return nil
 	})
-	if err != nil || said == why {
-		return err
-	}
-	return p.comment(ctx, link, preview, "No preview of this commit yet: "+why+".")
+	return err
 }
 
 // roomFor reports whether the link allows one more preview, or has this one.
@@ -127,105 +140,6 @@ func (p *Platform) roomFor(ctx context.Context, link models.GitHubLink, preview 
 		}
 	}
 	return running < link.PreviewMost, err
-}
-
-// activate makes the preview's App with a link of its own, where there is none, and
-// returns that link.
-func (p *Platform) activate(ctx context.Context, link models.GitHubLink, preview models.GitHubPreview) (models.GitHubLink, error) {
-	if preview.AppID == nil {
-		if err := p.makePreviewApp(ctx, link, &preview); err != nil {
-			return models.GitHubLink{}, err
-		}
-	}
-	_, err := p.Store.UpdateGitHubPreview(ctx, preview.ID, func(row *models.GitHubPreview) error {
-		row.State, row.Reason = models.PreviewActive, ""
-		return nil
-	})
-	if err != nil {
-		return models.GitHubLink{}, err
-	}
-	return p.Store.GitHubLinkOf(ctx, *preview.AppID)
-}
-
-// makePreviewApp makes an App like the one that is previewed, in one transaction
-// with its link.
-func (p *Platform) makePreviewApp(ctx context.Context, link models.GitHubLink, preview *models.GitHubPreview) error {
-	parent, err := p.Store.App(ctx, link.AppID)
-	if err != nil {
-		return err
-	}
-	actor, err := p.linker(ctx, parent, link)
-	if err != nil {
-		return err
-	}
-	options, err := p.Options(ctx)
-	if err != nil {
-		return err
-	}
-	app := previewApp(parent, link, *preview)
-	config, err := p.previewConfig(ctx, parent, link, *preview)
-	if err != nil {
-		return err
-	}
-	if err := p.Repositories.Create(ctx, app.ID); err != nil {
-		return fmt.Errorf("create repository: %w", err)
-	}
-	own := models.GitHubLink{
-		ID: models.NewID(), AppID: app.ID, UserID: link.UserID, Installation: link.Installation, RepositoryID: link.RepositoryID,
-		Repository: link.Repository, Ref: github.Pull{Number: preview.Number}.Ref(), AutoDeploy: true,
-		PreviewHours: link.PreviewHours, PreviewMost: link.PreviewMost, CreatedAt: now(), UpdatedAt: now(),
-	}
-	what := fact{kind: "preview.create", detail: fmt.Sprintf("%s of %s#%d", app.Name, link.Repository, preview.Number), app: &parent}
-	err = p.commit(ctx, actor, what, func(tx *store.Store) error {
-		if err := addApp(ctx, tx, &app, options.MaxAppsPerOrganisation); err != nil {
-			return err
-		}
-		if err := p.storeConfig(ctx, tx, app.ID, ConfigChange{Set: config}); err != nil {
-			return err
-		}
-		if err := tx.CreateGitHubLink(ctx, &own); err != nil {
-			return err
-		}
-		*preview, err = tx.UpdateGitHubPreview(ctx, preview.ID, func(row *models.GitHubPreview) error { row.AppID = &app.ID; return nil })
-		return err
-	})
-	if err != nil {
-		p.warn("remove unused repository", app, p.Repositories.Remove(context.WithoutCancel(ctx), app.ID))
-	}
-	return err
-}
-
-// maxAppName is how long an App's name may be.
-const maxAppName = 40
-
-// previewApp is the App for a pull request. A fork's gets no root.
-func previewApp(parent models.App, link models.GitHubLink, preview models.GitHubPreview) models.App {
-	app := parent
-	suffix := fmt.Sprintf("-pr-%d", preview.Number)
-	app.ID, app.CreatorID = models.NewID(), link.UserID
-	app.Name = strings.TrimRight(parent.Name[:min(len(parent.Name), maxAppName-len(suffix))], "-") + suffix
-	app.DeployBranch, app.LiveReleaseID, app.Stopped, app.Suspended = fmt.Sprintf("pr-%d", preview.Number), nil, false, false
-	app.CreatedAt, app.UpdatedAt = now(), now()
-	if link.PreviewPlanID != nil {
-		app.PlanID = link.PreviewPlanID
-	}
-	if preview.Fork {
-		app.RootUser, app.WritableRoot = false, false
-	}
-	return app
-}
-
-// previewConfig is the previewed App's config, less what is hidden from previews. A
-// fork gets none, unless who approved it said so.
-func (p *Platform) previewConfig(ctx context.Context, parent models.App, link models.GitHubLink, preview models.GitHubPreview) (map[string]string, error) {
-	if preview.Fork && !preview.WithConfig {
-		return map[string]string{}, nil
-	}
-	config, err := p.config(ctx, parent.ID)
-	for _, key := range link.PreviewHidden {
-		delete(config, key)
-	}
-	return config, err
 }
 
 // holdFork keeps a fork's commit from being built that nobody has let be built: the
@@ -289,9 +203,9 @@ func (p *Platform) preview(ctx context.Context, app models.App, number int) (mod
 	return link, preview, err
 }
 
-// ApprovePreview lets the newest commit of a fork's pull request be built. commit,
-// where it is given, must be that: what was looked at is what is approved. With
-// config the preview gets the App's variables, which the fork's code can read.
+// ApprovePreview lets the newest commit of a fork's pull request be built. commit is
+// its whole name: what was looked at is what is approved, and the beginning of a name
+// can be had for another. With config the preview gets the App's variables, which the fork's code can read.
 func (p *Platform) ApprovePreview(ctx context.Context, actor models.Actor, app models.App, number int, commit string, config bool) (PreviewView, error) {
 	_, preview, err := p.preview(ctx, app, number)
 	if err != nil {
@@ -305,12 +219,12 @@ func (p *Platform) ApprovePreview(ctx context.Context, actor models.Actor, app m
 	what := fact{kind: "preview.approve", detail: fmt.Sprintf("#%d %s", number, short(preview.Head)), app: &app}
 	err = p.commit(ctx, actor, what, func(tx *store.Store) error {
 		preview, err = tx.UpdateGitHubPreview(ctx, preview.ID, func(row *models.GitHubPreview) error {
-			if commit != "" && !strings.HasPrefix(row.Head, commit) {
-				return models.Errorf(models.Stale, "the pull request is at %s by now", short(row.Head)).WithField("commit").
-					WithRemedy("look at that commit, and approve it")
+			if commit != row.Head {
+				return models.Errorf(models.Stale, "the pull request is at %s", row.Head).WithField("commit").
+					WithRemedy("look at that commit, and approve it by its whole name")
 			}
 			row.Approved, row.ApprovedBy, row.UpdatedAt = row.Head, &actor.UserID, now()
-			row.WithConfig = row.WithConfig || config
+			row.WithConfig = config
 			return nil
 		})
 		if err != nil {
@@ -347,120 +261,10 @@ func (p *Platform) refreshPreview(ctx context.Context, id models.ID) error {
 		return p.cannotCatchUp(ctx, link, err)
 	}
 	if !pull.Open {
-		return p.closePreview(ctx, preview, "the pull request was closed")
+		return p.closePreview(ctx, preview, pullClosed)
 	}
 	_, err = p.considerOpenPull(ctx, link, pull, nil)
 	return err
-}
-
-// ClosePreview ends a preview by hand. It comes back with the pull request's next
-// commit.
-func (p *Platform) ClosePreview(ctx context.Context, actor models.Actor, app models.App, number int) error {
-	_, preview, err := p.preview(ctx, app, number)
-	if err != nil {
-		return err
-	}
-	if err := p.closePreview(ctx, preview, "by "+actor.Name); err != nil {
-		return err
-	}
-	p.record(ctx, actor, fact{kind: "preview.close", detail: fmt.Sprintf("#%d", number), app: &app})
-	return nil
-}
-
-func (p *Platform) closePull(ctx context.Context, link models.GitHubLink, number int, why string) error {
-	preview, err := p.Store.GitHubPreview(ctx, link.ID, number)
-	if models.IsCode(err, models.NotFound) {
-		return nil
-	}
-	return errors.Join(err, p.closePreview(ctx, preview, why))
-}
-
-func (p *Platform) closePreviews(ctx context.Context, link models.GitHubLink, why string) error {
-	previews, err := p.Store.GitHubPreviews(ctx, link.ID)
-	failures := []error{err}
-	for _, preview := range previews {
-		failures = append(failures, p.closePreview(ctx, preview, why))
-	}
-	return errors.Join(failures...)
-}
-
-// closePreview destroys a preview's App with all that it has, and says so on the
-// pull request.
-func (p *Platform) closePreview(ctx context.Context, preview models.GitHubPreview, why string) error {
-	if preview.State == models.PreviewClosed {
-		return nil
-	}
-	link, err := p.Store.GitHubLink(ctx, preview.LinkID)
-	if err != nil {
-		return err
-	}
-	if preview.AppID != nil {
-		if err := p.destroyPreview(ctx, link, *preview.AppID); err != nil {
-			return err
-		}
-	}
-	preview, err = p.Store.UpdateGitHubPreview(ctx, preview.ID, func(row *models.GitHubPreview) error {
-		row.State, row.Reason, row.AppID, row.ExpiresAt = models.PreviewClosed, why, nil, nil
-		row.Approved, row.ApprovedBy, row.WithConfig, row.UpdatedAt = "", nil, false, now()
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if err := p.comment(ctx, link, preview, "The preview is gone: "+why+"."); err != nil && pauseAfter(err, 1) > 0 {
-		p.Log.Warn("comment on a closed preview", "error", err)
-	}
-	return nil
-}
-
-func (p *Platform) destroyPreview(ctx context.Context, link models.GitHubLink, id models.ID) error {
-	app, err := p.Store.App(ctx, id)
-	if models.IsCode(err, models.NotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	p.endDeployments(ctx, link, app)
-	return p.destroyApp(ctx, models.Actor{Name: "sky", Via: "preview"}, app)
-}
-
-// endDeployments tells GitHub that what it knows of an App serves no more.
-func (p *Platform) endDeployments(ctx context.Context, link models.GitHubLink, app models.App) {
-	builds, err := p.Store.Builds(ctx, app.ID, 100)
-	if err != nil {
-		p.warn("end deployments at GitHub", app, err)
-		return
-	}
-	ids := make([]models.ID, 0, len(builds))
-	for _, build := range builds {
-		ids = append(ids, build.ID)
-	}
-	told, err := p.Store.GitHubReports(ctx, ids)
-	if err != nil || len(told) == 0 {
-		p.warn("end deployments at GitHub", app, err)
-		return
-	}
-	access, err := p.linkAccess(ctx, link)
-	if err != nil {
-		p.warn("end deployments at GitHub", app, err)
-		return
-	}
-	for _, report := range told {
-		if report.Deployment != 0 {
-			p.warn("end a deployment at GitHub", app, access.client.EndDeployment(ctx, link.Repository, report.Deployment))
-		}
-	}
-}
-
-// expirePreviews ends those whose time is over.
-func (p *Platform) expirePreviews(ctx context.Context, at time.Time) error {
-	expired, err := p.Store.ExpiredGitHubPreviews(ctx, at)
-	failures := []error{err}
-	for _, preview := range expired {
-		failures = append(failures, p.closePreview(ctx, preview, "nothing changed for a while; the next commit brings it back"))
-	}
-	return errors.Join(failures...)
 }
 
 // reportPreview says on the pull request how its preview stands.

@@ -67,6 +67,11 @@ func (p *Platform) interruptedDeployment(ctx context.Context, deployment models.
 		return nil, err
 	}
 	if app.LiveReleaseID != nil && *app.LiveReleaseID == release.ID { // it had switched already
+		if release.BuildID != nil { // who waits for its git host's word does so still
+			if err := p.askFor(ctx, taskReport, about{ID: *release.BuildID}); err != nil {
+				return nil, err
+			}
+		}
 		return nil, p.concludeLive(ctx, deployment)
 	}
 	if release.BuildID == nil {

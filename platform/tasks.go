@@ -157,6 +157,8 @@ func (p *Platform) conclude(task models.Task, err error) error {
 func pauseAfter(err error, attempt int) time.Duration {
 	coded := models.AsError(err)
 	switch {
+	case err == nil:
+		return 0
 	case coded != nil && coded.RetryAfter > 0:
 		return min(coded.RetryAfter+time.Second, time.Hour)
 	case coded == nil, coded.Code == models.Unavailable, coded.Code == models.Internal, coded.Code == models.TooMany:
@@ -164,6 +166,15 @@ func pauseAfter(err error, attempt int) time.Duration {
 	default:
 		return 0
 	}
+}
+
+// reasonOf is an error as the ledger keeps it: what is wrong, and what to do.
+func reasonOf(err error) string {
+	reason := err.Error()
+	if coded := models.AsError(err); coded != nil && coded.Remedy != "" {
+		reason += "; " + coded.Remedy
+	}
+	return narrative.Clean(reason)
 }
 
 // perform does what the Task is about.

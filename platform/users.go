@@ -204,7 +204,11 @@ func (p *Platform) DeleteUser(ctx context.Context, actor models.Actor, name stri
 	if err != nil {
 		return err
 	}
-	return p.commit(ctx, actor, fact{kind: "user.delete", detail: user.Name}, func(tx *store.Store) error {
+	previews, err := p.Store.PreviewAppsOf(ctx, user.ID)
+	if err != nil {
+		return err
+	}
+	err = p.commit(ctx, actor, fact{kind: "user.delete", detail: user.Name}, func(tx *store.Store) error {
 		if _, err := tx.LockAdmins(ctx); err != nil {
 			return err
 		}
@@ -224,6 +228,13 @@ func (p *Platform) DeleteUser(ctx context.Context, actor models.Actor, name stri
 		}
 		return needsAdmin(ctx, tx)
 	})
+	if err != nil {
+		return err
+	}
+	for _, app := range previews { // nobody's link would ever end them
+		p.warn("end the preview of a deleted user", app, p.destroyApp(ctx, actor, app))
+	}
+	return nil
 }
 
 // userNamed returns the user with this name.

@@ -199,7 +199,9 @@ func (r *Roller) beginProof(ctx context.Context, want Want, plan Plan) *Probe {
 		return nil
 	}
 	probe := r.Probe(want.App)
-	probe.Start(ctx)
+	if probe != nil {
+		probe.Start(ctx)
+	}
 	return probe
 }
 

@@ -13,6 +13,8 @@ need_command mmdebstrap mmdebstrap
 need_packages debian-archive-keyring
 need_command iptables iptables
 need_packages postgresql
+need_command ip iproute2
+need_command nsenter util-linux
 
 ca=$(extra_ca)
 say "base images"

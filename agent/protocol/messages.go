@@ -112,6 +112,8 @@ type Hello struct {
 	// Peer is where this agent takes requests of other Nodes, as host and port; an
 	// empty host is the one that the link comes from. Empty where it takes none.
 	Peer string `json:"peer,omitempty"`
+	// Ingress is where this agent takes requests from outside, in the same way.
+	Ingress string `json:"ingress,omitempty"`
 	// Generation is the newest Assignment that the agent has on disk.
 	Generation uint64 `json:"generation"`
 }

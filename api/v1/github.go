@@ -152,7 +152,7 @@ type Preview struct {
 
 // PreviewApproval lets a fork's commit be built.
 type PreviewApproval struct {
-	Commit string `json:"commit,omitempty" maxLength:"64" doc:"The commit that you looked at; refused when there is a newer one"`
+	Commit string `json:"commit" maxLength:"64" doc:"The whole name of the commit that you looked at; refused when there is a newer one"`
 	Config bool   `json:"config,omitempty" doc:"Let the fork's code read the app's variables"`
 }
 

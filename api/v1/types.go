@@ -269,7 +269,7 @@ func (p *Problem) Error() string { return p.Detail }
 
 // CertificateRequest asks to certify an agent's key.
 type CertificateRequest struct {
-	Request string `json:"request" maxLength:"8192" doc:"A PKCS #10 request, in PEM"`
+	Request string `json:"request,omitempty" maxLength:"8192" doc:"A PKCS #10 request, in PEM"`
 }
 
 // Certificate is what an agent proves itself with to other agents.

@@ -273,10 +273,13 @@ func (c *cli) previewsApprove() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if approval.Commit == "" {
+			return usagef("--commit is missing: look at the pull request's newest commit, and pass its whole name")
+		}
 		preview, err := client.ApprovePreview(ctx, app, number, approval)
 		return did(c, preview, err, "%s of pull request #%d is built", preview.Approved[:min(7, len(preview.Approved))], number)
 	})
-	command.Flags().StringVar(&approval.Commit, "commit", "", "the commit that you looked at; refused when there is a newer one")
+	command.Flags().StringVar(&approval.Commit, "commit", "", "the whole name of the commit that you looked at; refused when there is a newer one")
 	command.Flags().BoolVar(&approval.Config, "config", false, "let the fork's code read the app's variables")
 	return command
 }

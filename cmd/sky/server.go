@@ -209,9 +209,17 @@ func (c *controlPlane) wire(ctx context.Context) error {
 	return c.doors(repos)
 }
 
-// probe asks an App's public route through this machine's ingress.
+// probe asks an App's public route through this machine's ingress, or, where there
+// is none here, through a node's. It is nil where no node has one.
 func (c *controlPlane) probe(app models.App) *rollout.Probe {
-	return &rollout.Probe{URL: "http://" + local(c.config.ingress) + "/", Host: c.platform.Settings.Host(app.Name), Pause: probePause}
+	address := local(c.config.ingress)
+	if c.platform.Settings.LocalNode == "" {
+		address = c.platform.IngressAddress()
+	}
+	if address == "" {
+		return nil
+	}
+	return &rollout.Probe{URL: "http://" + address + "/", Host: c.platform.Settings.Host(app.Name), Pause: probePause}
 }
 
 // doors makes the git doors and the API.

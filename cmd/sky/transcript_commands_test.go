@@ -86,7 +86,7 @@ func (s *scene) apps() (ids []string) {
 func cmdUp(ts *testscript.TestScript, neg bool, args []string) {
 	s := sceneOf(ts)
 	_, err := os.Stat(filepath.Join(s.data(), "admin-token"))
-	s.start(ts, args...)
+	s.start(ts, "up", args...)
 	if errors.Is(err, os.ErrNotExist) {
 		ts.Check(ts.Exec("sky", "keys", "add", filepath.Join(s.dir, "id_ed25519.pub")))
 	}
@@ -130,7 +130,11 @@ func cmdEngine(ts *testscript.TestScript, neg bool, args []string) {
 
 // get asks an app's public route once.
 func (s *scene) get(app, path string) (int, string, error) {
-	request, err := http.NewRequest(http.MethodGet, "http://"+s.web+path, nil)
+	door := s.web
+	if len(s.doors) > 0 {
+		door = s.doors[int(s.asked.Add(1))%len(s.doors)]
+	}
+	request, err := http.NewRequest(http.MethodGet, "http://"+door+path, nil)
 	if err != nil {
 		return 0, "", err
 	}

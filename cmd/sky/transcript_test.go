@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -37,6 +38,7 @@ func TestTranscripts(t *testing.T) {
 			s.newEngine = func(megabytes int) *testenv.Engine {
 				return testenv.NewSmallEngine(t, megabytes, "sky-stack/python-run:3.11")
 			}
+			s.newLab = func() *testenv.Lab { return testenv.NewLab(t) }
 			env.Defer(func() { s.end(t, docker) })
 			return s.setup(t)
 		},
@@ -45,6 +47,7 @@ func TestTranscripts(t *testing.T) {
 			"load": cmdLoad, "edit": cmdEdit, "pushes": cmdPushes, "containers": cmdContainers,
 			"engine": cmdEngine, "push-start": cmdPushStart, "push-kill": cmdPushKill, "push-wait": cmdPushWait,
 			"forget": cmdForget, "example": cmdExample, "github": cmdGitHub, "connect": cmdConnect, "eventually-github": cmdEventuallyGitHub,
+			"server": cmdServer, "lab": cmdLab,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "long" { // what takes minutes: make apps
@@ -71,6 +74,10 @@ type scene struct {
 	engine    *testenv.Engine
 
 	host   *github.Host
+	lab    *testenv.Lab
+	newLab func() *testenv.Lab
+	doors  []string // of the lab's machines, which requests take in turn
+	asked  atomic.Uint32
 	server *exec.Cmd
 	pushes map[string]*push
 	load   *load
@@ -120,9 +127,9 @@ func sshOptions(dir, key string) string {
 }
 
 // start runs `sky up` and returns when it is ready.
-func (s *scene) start(ts *testscript.TestScript, flags ...string) {
+func (s *scene) start(ts *testscript.TestScript, verb string, flags ...string) {
 	args := append([]string{
-		"up", "--data-dir", s.data(), "--http", s.http, "--ssh", s.ssh, "--ingress", s.web, "--log-level", "debug",
+		verb, "--data-dir", s.data(), "--http", s.http, "--ssh", s.ssh, "--ingress", s.web, "--log-level", "debug",
 	}, flags...)
 	if ca := os.Getenv("SKY_TEST_CA"); ca != "" {
 		args = append(args, "--extra-ca", ca)
@@ -169,6 +176,9 @@ func (s *scene) end(t *testing.T, docker dockerClient) {
 	if s.engine != nil {
 		s.engine.Remove() // with all that is in it
 		return
+	}
+	if s.lab != nil {
+		s.lab.Remove()
 	}
 	for _, node := range s.nodes() {
 		if err := testenv.RemoveNode(ctx, docker, node); err != nil {

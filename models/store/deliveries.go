@@ -92,7 +92,7 @@ func (s *Store) ReopenDelivery(ctx context.Context, id models.ID) error {
 func (s *Store) ReopenDeliveryNamed(ctx context.Context, provider, scope, delivery string) error {
 	rows := s.writer(ctx).Model(&models.WebhookDelivery{}).
 		Where("provider = ? AND scope = ? AND delivery = ? AND state <> ?", provider, scope, delivery, models.DeliveryReceived)
-	with := map[string]any{"state": models.DeliveryReceived, "finished_at": nil, "outcome": "", "reason": ""}
+	with := map[string]any{"state": models.DeliveryReceived, "finished_at": nil, "outcome": "", "reason": "", "build_id": nil}
 	if err := rows.Updates(with).Error; err != nil {
 		return fmt.Errorf("reopen delivery: %w", err)
 	}

@@ -326,7 +326,7 @@ func (f filler) row(t *testing.T, table table, i int) []any {
 		case required[column.name] == "0" && i == 0 && column.name != "organisation_id":
 		case references:
 			values[n] = f.ids[parents[column.name]][i]
-		case column.name == "id" || strings.HasSuffix(column.name, "_id"):
+		case column.kind != kindInt && (column.name == "id" || strings.HasSuffix(column.name, "_id") || column.name == "approved_by"): // some hosts count
 			values[n] = models.NewID().String()
 		case choices[column.name] != "":
 			values[n] = choices[column.name]

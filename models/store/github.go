@@ -124,6 +124,13 @@ func (s *Store) GitHubLinksOf(ctx context.Context, repository int64) ([]models.G
 	return all[models.GitHubLink](query.Order("id"), "links with GitHub")
 }
 
+// GitHubLinksThrough returns the links that go through an installation of a GitHub
+// App.
+func (s *Store) GitHubLinksThrough(ctx context.Context, installation int64) ([]models.GitHubLink, error) {
+	query := s.reader(ctx).Where("installation = ?", installation)
+	return all[models.GitHubLink](query.Order("id"), "links with GitHub")
+}
+
 // GitHubLinks returns every link that was not looked at since a time.
 func (s *Store) GitHubLinks(ctx context.Context, checkedBefore time.Time) ([]models.GitHubLink, error) {
 	query := s.reader(ctx).Where("checked_at IS NULL OR checked_at < ?", checkedBefore)
@@ -202,4 +209,13 @@ func (s *Store) PutGitHubReport(ctx context.Context, report *models.GitHubReport
 		return fmt.Errorf("keep the report: %w", err)
 	}
 	return nil
+}
+
+// PreviewAppsOf returns the Apps that preview pull requests through links that the
+// User made.
+func (s *Store) PreviewAppsOf(ctx context.Context, user models.ID) ([]models.App, error) {
+	previews := s.reader(ctx).Model(&models.GitHubPreview{}).Select("paas_github_previews.app_id").
+		Joins("JOIN paas_github_links ON paas_github_links.id = paas_github_previews.link_id").
+		Where("paas_github_links.user_id = ?", user)
+	return all[models.App](s.reader(ctx).Where("id IN (?)", previews), "preview apps")
 }

@@ -73,13 +73,15 @@ func (s *Store) FinishTask(ctx context.Context, task models.Task) error {
 		if removed.RowsAffected > 0 {
 			return nil
 		}
-		return tx.requeue(ctx, task, map[string]any{"run_at": now(), "attempt": 0, "error": ""})
+		return tx.requeue(ctx, task, map[string]any{"run_at": now(), "attempt": 0, "error": "", "created_at": now()})
 	})
 }
 
-// RetryTask has the Task run again at a later time.
+// RetryTask has the Task run again at a later time, or at once where that was asked
+// for meanwhile.
 func (s *Store) RetryTask(ctx context.Context, task models.Task, at time.Time, reason string) error {
-	return s.requeue(ctx, task, map[string]any{"run_at": at, "error": reason})
+	soon := gorm.Expr("CASE WHEN again THEN run_at ELSE ? END", at) // run_at has come already
+	return s.requeue(ctx, task, map[string]any{"run_at": soon, "error": reason})
 }
 
 func (s *Store) requeue(ctx context.Context, task models.Task, with map[string]any) error {
@@ -125,4 +127,15 @@ func (s *Store) PurgeTasks(ctx context.Context, before time.Time) error {
 		return fmt.Errorf("purge tasks: %w", err)
 	}
 	return nil
+}
+
+// TasksUnderWay counts those that run, or are due by at.
+func (s *Store) TasksUnderWay(ctx context.Context, at time.Time) (int64, error) {
+	var count int64
+	query := s.reader(ctx).Model(&models.Task{}).
+		Where("state = ? OR (state = ? AND run_at <= ?)", models.TaskRunning, models.TaskQueued, at)
+	if err := query.Count(&count).Error; err != nil {
+		return 0, fmt.Errorf("count tasks: %w", err)
+	}
+	return count, nil
 }

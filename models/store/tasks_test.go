@@ -97,3 +97,23 @@ func TestDeliveriesCountOnce(t *testing.T) {
 		require.Empty(t, listed.Items)
 	})
 }
+
+// TestTasksAskedForWhileTheyFail are tried at once, not after the failure's pause.
+func TestTasksAskedForWhileTheyFail(t *testing.T) {
+	engines(t, func(t *testing.T, s *store.Store) {
+		ctx, at := t.Context(), time.Now().UTC().Truncate(time.Microsecond)
+		require.NoError(t, s.AddTask(ctx, newTask("a", "key", at)))
+		task, err := s.ClaimTask(ctx, "one", at, time.Minute)
+		require.NoError(t, err)
+		require.NoError(t, s.AddTask(ctx, newTask("a", "key", at)))
+		require.NoError(t, s.RetryTask(ctx, task, at.Add(time.Hour), "a rate limit"))
+		task, err = s.ClaimTask(ctx, "one", at, time.Minute)
+		require.NoError(t, err)
+		require.NoError(t, s.RetryTask(ctx, task, at.Add(time.Hour), "a rate limit"))
+		_, err = s.ClaimTask(ctx, "one", at.Add(time.Minute), time.Minute)
+		require.Equal(t, models.NotFound, models.CodeOf(err), "nobody asked again")
+		busy, err := s.TasksUnderWay(ctx, at.Add(time.Minute))
+		require.NoError(t, err)
+		require.Zero(t, busy)
+	})
+}

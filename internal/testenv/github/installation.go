@@ -197,6 +197,16 @@ func (h *Host) getInstallation(c *call) answer {
 	return notFound()
 }
 
+// getRepositoryInstallation answers GET /repos/{owner}/{repo}/installation.
+func (h *Host) getRepositoryInstallation(c *call) answer {
+	if r, _ := h.find(c); r != nil {
+		if i := h.installed(c.app, r); i != nil {
+			return ok(h.installationShape(i))
+		}
+	}
+	return notFound()
+}
+
 func (h *Host) ofApp(c *call) *installation {
 	for _, i := range h.installs {
 		if i.ID == c.number("id") && i.app == c.app {

@@ -226,6 +226,7 @@ func (j *judge) apps(t *testing.T, h *Host) {
 	itself := j.client(h, signed(t, app, 5*time.Minute))
 	did[*gh.App](t)(itself.Apps.Get(ctx, ""))
 	did[*gh.Installation](t)(itself.Apps.GetInstallation(ctx, id))
+	did[*gh.Installation](t)(itself.Apps.FindRepositoryInstallation(ctx, "acme", "shop"))
 	given := did[*gh.InstallationToken](t)(itself.Apps.CreateInstallationToken(ctx, id, nil))
 	did[*gh.ListRepositories](t)(j.client(h, given.GetToken()).Apps.ListRepos(ctx, nil))
 
@@ -299,6 +300,7 @@ GET /user/installations
 GET /user/installations/{installation_id}/repositories
 GET /app
 GET /app/installations/{installation_id}
+GET /repos/{owner}/{repo}/installation
 POST /app/installations/{installation_id}/access_tokens
 GET /installation/repositories
 GET /rate_limit

@@ -66,6 +66,7 @@ func (h *Host) accountRoutes() []route {
 		{"GET /api/v3/rate_limit", need{by: byAnyone}, h.getRateLimit},
 		{"GET /api/v3/app", app, h.getApp},
 		{"GET /api/v3/app/installations/{id}", app, h.getInstallation},
+		{"GET /api/v3/repos/{owner}/{repo}/installation", app, h.getRepositoryInstallation},
 		{"POST /api/v3/app/installations/{id}/access_tokens", app, h.createInstallationToken},
 		{"DELETE /api/v3/applications/{client}/grant", client, h.deleteGrant},
 		{"DELETE /api/v3/applications/{client}/token", client, h.deleteToken},

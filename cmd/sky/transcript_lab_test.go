@@ -1,0 +1,73 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// server [FLAGS]: starts `sky server`, a control plane without a node, waits until
+// it is ready, and adds the transcript's key.
+func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
+	s := sceneOf(ts)
+	s.start(ts, "server", args...)
+	if _, err := os.Stat(filepath.Join(s.dir, "added")); err != nil {
+		ts.Check(ts.Exec("sky", "keys", "add", filepath.Join(s.dir, "id_ed25519.pub")))
+		ts.Check(os.WriteFile(filepath.Join(s.dir, "added"), nil, 0o600))
+	}
+}
+
+var installPattern = regexp.MustCompile(`curl -fsSL \S+ \| SKY_JOIN=\S+ sh`)
+
+// lab start: makes a network for machines; the control plane will be on it.
+// lab add NAME: makes a machine and registers it as a node by the command that the
+// admin is told. lab kill|unplug|plug NAME: what it says. lab only NAME...: requests
+// come in at these from then on.
+func cmdLab(ts *testscript.TestScript, neg bool, args []string) {
+	s := sceneOf(ts)
+	switch args[0] {
+	case "start":
+		s.lab = s.newLab()
+		s.http, s.ssh = s.lab.Address+":8080", s.lab.Address+":2222"
+		for name, value := range map[string]string{"SKY_URL": "http://" + s.http, "HTTP_ADDR": s.http, "SSH_ADDR": s.ssh} {
+			ts.Setenv(name, value)
+		}
+	case "add":
+		s.addMachine(ts, args[1])
+	case "kill":
+		ts.Check(s.lab.Machine(args[1]).Kill())
+	case "unplug":
+		ts.Check(s.lab.Machine(args[1]).Unplug())
+	case "plug":
+		ts.Check(s.lab.Machine(args[1]).Plug())
+	case "only":
+		s.doors = nil
+		for _, name := range args[1:] {
+			s.doors = append(s.doors, s.lab.Machine(name).Address+":80")
+		}
+	default:
+		ts.Fatalf("lab knows no %s", args[0])
+	}
+}
+
+// addMachine makes a machine and has it install what the admin's command says.
+func (s *scene) addMachine(ts *testscript.TestScript, name string) {
+	machine, err := s.lab.Add(name)
+	ts.Check(err)
+	command := installPattern.Find(skyOutput(ts, "admin", "nodes", "add", name))
+	if command == nil {
+		ts.Fatalf("there is no command to install %s with", name)
+	}
+	home := filepath.Join(s.dir, "machine-"+name)
+	install := machine.Command("sh", "-c", string(command))
+	install.Env = slices.Concat(install.Env, []string{
+		"SKY_BIN=" + filepath.Join(home, "sky"), "SKY_DATA_DIR=" + filepath.Join(home, "data"), "SKY_SERVICE=none", "SKY_URL=", "SKY_TOKEN=",
+	})
+	output, err := install.CombinedOutput()
+	ts.Logf("%s", output)
+	ts.Check(err)
+	s.doors = append(s.doors, machine.Address+":80")
+}

@@ -1,0 +1,204 @@
+package testenv
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// Lab is a network of machines on this one: each has a network namespace and a
+// Docker engine of its own, and an address on a bridge that this machine is on too.
+type Lab struct {
+	// Address is this machine's on the bridge.
+	Address string
+	bridge  string
+	prefix  string // of the machines' addresses
+	nodes   map[string]*Machine
+}
+
+// Machine is one of a Lab.
+type Machine struct {
+	Address string
+	// Docker is the address of its engine.
+	Docker string
+
+	name   string // of its namespace
+	port   string // the bridge's end of its cable
+	dir    string
+	engine *exec.Cmd
+}
+
+// NewLab makes the bridge. It needs root and iproute2; without root the test is
+// skipped. The caller ends it with Remove.
+func NewLab(t testing.TB) *Lab {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("a network of machines needs root")
+	}
+	number := os.Getpid() % 200
+	l := &Lab{bridge: fmt.Sprintf("skylab%d", number), prefix: fmt.Sprintf("10.199.%d.", number), nodes: map[string]*Machine{}}
+	l.Address = l.prefix + "1"
+	for _, command := range [][]string{
+		{"ip", "link", "add", l.bridge, "type", "bridge"},
+		{"ip", "addr", "add", l.Address + "/24", "dev", l.bridge},
+		{"ip", "link", "set", l.bridge, "up"},
+	} {
+		if err := run(command...); err != nil {
+			l.Remove()
+			t.Fatal(err)
+		}
+	}
+	return l
+}
+
+func run(command ...string) error {
+	if output, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", strings.Join(command, " "), err, output)
+	}
+	return nil
+}
+
+// Add makes a machine with an engine that has no images.
+func (l *Lab) Add(name string) (*Machine, error) {
+	if l.nodes[name] != nil {
+		return nil, fmt.Errorf("there is a machine %s already", name)
+	}
+	dir, err := os.MkdirTemp("", "sky-lab-")
+	if err != nil {
+		return nil, err
+	}
+	number := len(l.nodes) + 2
+	m := &Machine{
+		Address: fmt.Sprintf("%s%d", l.prefix, number), Docker: "unix://" + filepath.Join(dir, "docker.sock"),
+		name: fmt.Sprintf("%s-%d", l.bridge, number), port: fmt.Sprintf("%sp%d", l.bridge[3:], number), dir: dir,
+	}
+	l.nodes[name] = m
+	for _, command := range [][]string{
+		{"ip", "netns", "add", m.name},
+		{"ip", "link", "add", m.port, "type", "veth", "peer", "name", "eth0", "netns", m.name},
+		{"ip", "link", "set", m.port, "master", l.bridge, "up"},
+		{"ip", "-n", m.name, "addr", "add", m.Address + "/24", "dev", "eth0"},
+		{"ip", "-n", m.name, "link", "set", "eth0", "up"},
+		{"ip", "-n", m.name, "link", "set", "lo", "up"},
+		{"ip", "-n", m.name, "route", "add", "default", "via", l.Address},
+	} {
+		if err := run(command...); err != nil {
+			return nil, err
+		}
+	}
+	return m, m.startEngine()
+}
+
+// Machine returns the one of this name, or nil.
+func (l *Lab) Machine(name string) *Machine { return l.nodes[name] }
+
+// Command is a command that runs on the machine. Only its network is another: an
+// engine needs the control groups that `ip netns exec` would hide.
+func (m *Machine) Command(name string, args ...string) *exec.Cmd {
+	command := exec.Command("nsenter", append([]string{"--net=/run/netns/" + m.name, name}, args...)...)
+	command.Env = append(os.Environ(), "DOCKER_HOST="+m.Docker)
+	return command
+}
+
+func (m *Machine) startEngine() error {
+	file := func(name string) string { return filepath.Join(m.dir, name) }
+	log, err := os.OpenFile(file("log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	m.engine = m.Command("dockerd", "-H", m.Docker, "--data-root", file("data"), "--exec-root", file("exec"), "--pidfile", file("pid"))
+	m.engine.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	m.engine.Stdout, m.engine.Stderr = log, log
+	if err := m.engine.Start(); err != nil {
+		return err
+	}
+	return (&Engine{Host: m.Docker, dir: m.dir}).answers()
+}
+
+// Unplug takes the machine's cable out; Plug puts it back.
+func (m *Machine) Unplug() error { return run("ip", "link", "set", m.port, "down") }
+
+// Plug puts the machine's cable back.
+func (m *Machine) Plug() error { return run("ip", "link", "set", m.port, "up") }
+
+// Kill ends everything on the machine, as a power loss does: nothing says goodbye.
+func (m *Machine) Kill() error {
+	err := m.Unplug()
+	pids, listErr := exec.Command("ip", "netns", "pids", m.name).Output()
+	for pid := range strings.FieldsSeq(string(pids)) {
+		number := 0
+		if _, scanErr := fmt.Sscan(pid, &number); scanErr == nil {
+			_ = syscall.Kill(number, syscall.SIGKILL) // it may have ended
+		}
+	}
+	if m.engine != nil && m.engine.ProcessState == nil {
+		_ = m.engine.Process.Kill()
+		_ = m.engine.Wait()
+		m.killContainers()
+	}
+	return errors.Join(err, listErr)
+}
+
+// killContainers ends the containers, which have namespaces of their own. Their
+// shims are found by the directory of the machine's engine.
+func (m *Machine) killContainers() {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return
+	}
+	for _, entry := range entries {
+		line, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "cmdline"))
+		if err != nil || !strings.Contains(string(line), m.dir) {
+			continue
+		}
+		number := 0
+		if _, err := fmt.Sscan(entry.Name(), &number); err == nil {
+			m.killWithChildren(number)
+		}
+	}
+}
+
+// killWithChildren ends a shim's children first: with the shim, they would be
+// init's.
+func (m *Machine) killWithChildren(pid int) {
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	for child := range strings.FieldsSeq(string(children)) {
+		number := 0
+		if _, err := fmt.Sscan(child, &number); err == nil {
+			m.killWithChildren(number)
+		}
+	}
+	_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
+}
+
+// Remove ends all machines and deletes what they had.
+func (l *Lab) Remove() {
+	for _, m := range l.nodes {
+		_ = m.Kill()
+		unmountUnder(m.dir)
+		_ = exec.Command("ip", "netns", "del", m.name).Run()
+		_ = exec.Command("ip", "link", "del", m.port).Run()
+		_ = os.RemoveAll(m.dir)
+	}
+	_ = exec.Command("ip", "link", "del", l.bridge).Run()
+}
+
+// unmountUnder unmounts what a killed engine left mounted in its directory.
+func unmountUnder(dir string) {
+	table, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(string(table)) {
+		fields := strings.Fields(line)
+		if len(fields) > 1 && strings.HasPrefix(fields[1], dir) {
+			_ = exec.Command("umount", "-l", fields[1]).Run()
+		}
+	}
+}
