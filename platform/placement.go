@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/skypanel/sky/models"
@@ -138,8 +139,33 @@ func (p *Platform) Instances(ctx context.Context, app models.ID) ([]models.Insta
 	return p.Store.Instances(ctx, app)
 }
 
-// Offer implements rollout.Store. Right after Sky's start no agent has come yet, so
-// it waits for one for a while.
+// Await implements rollout.Store: right after Sky's start no agent has come yet.
+func (p *Platform) Await(ctx context.Context, id models.ID) error {
+	const patience = 30 * time.Second
+	app, err := p.Store.App(ctx, id)
+	if err != nil {
+		return err
+	}
+	nodes, err := p.Store.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	nodes = slices.DeleteFunc(nodes, func(node models.Node) bool {
+		return node.State == models.NodeRemoved || node.LostAt != nil || node.Cordoned || (app.Region != "" && app.Region != node.Region)
+	})
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err = p.Fleet.Wait(limited, func(view rollout.View) (bool, error) {
+		online := slices.ContainsFunc(nodes, func(node models.Node) bool { return view.Online(node.ID) })
+		return online || len(nodes) == 0, nil
+	})
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// Offer implements rollout.Store.
 func (p *Platform) Offer(ctx context.Context, id models.ID) (rollout.Offer, error) {
 	app, err := p.Store.App(ctx, id)
 	if err != nil {
@@ -152,7 +178,12 @@ func (p *Platform) Offer(ctx context.Context, id models.ID) (rollout.Offer, erro
 	if offer.Nodes, err = p.candidates(ctx); err != nil {
 		return rollout.Offer{}, err
 	}
-	return offer, p.noteOnline(ctx, offer)
+	return offer, p.Fleet.Wait(ctx, func(view rollout.View) (bool, error) {
+		for i := range offer.Nodes {
+			offer.Nodes[i].Offline = !view.Online(offer.Nodes[i].ID)
+		}
+		return true, nil
+	})
 }
 
 // sizeOf is what an Instance of the App is promised that starts now.
@@ -191,25 +222,4 @@ func (p *Platform) candidates(ctx context.Context) ([]scheduler.Node, error) {
 		})
 	}
 	return candidates, nil
-}
-
-// noteOnline waits, for a while, for a Node that may get Instances, and notes in
-// the offer which are offline.
-func (p *Platform) noteOnline(ctx context.Context, offer rollout.Offer) error {
-	const patience = 30 * time.Second
-	limited, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	err := p.Fleet.Wait(limited, func(view rollout.View) (bool, error) {
-		open := false
-		for i := range offer.Nodes {
-			node := &offer.Nodes[i]
-			node.Offline = !view.Online(node.ID)
-			open = open || !node.Offline && !node.Cordoned && (offer.Region == "" || offer.Region == node.Region)
-		}
-		return open, nil
-	})
-	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return nil
 }

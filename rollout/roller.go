@@ -46,6 +46,9 @@ type Change struct {
 // generation for every node that it concerns. It returns those generations.
 type Store interface {
 	Instances(ctx context.Context, app models.ID) ([]models.Instance, error)
+	// Await blocks, for a while, as long as no Node is online that may get the App's
+	// Instances, and one may come.
+	Await(ctx context.Context, app models.ID) error
 	// Offer says where the App's new Instances may be.
 	Offer(ctx context.Context, app models.ID) (Offer, error)
 	// Apply is ErrRoomTaken when what is added does not fit where it was placed.
@@ -151,7 +154,7 @@ func (r *Roller) place(ctx context.Context, want Want) (Plan, error) {
 
 // room has take find room in what is offered, again while others are quicker.
 func (r *Roller) room(ctx context.Context, app models.ID, take func(Offer) error) error {
-	if _, err := r.Store.Offer(ctx, app); err != nil { // it may wait for a Node, and nobody waits with it
+	if err := r.Store.Await(ctx, app); err != nil {
 		return err
 	}
 	r.placing.Lock()

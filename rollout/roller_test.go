@@ -57,6 +57,8 @@ func (w *world) Instances(context.Context, models.ID) ([]models.Instance, error)
 	return slices.Clone(w.rows), nil
 }
 
+func (w *world) Await(ctx context.Context, _ models.ID) error { return ctx.Err() }
+
 func (w *world) Offer(context.Context, models.ID) (Offer, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

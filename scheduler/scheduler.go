@@ -193,6 +193,15 @@ func (s Size) holds(each Size) int {
 	return int(fit)
 }
 
+// Add counts what another Node has and has promised as n's own.
+func (n *Node) Add(other Node) {
+	n.Capacity.CPUMillis += other.Capacity.CPUMillis
+	n.Capacity.MemoryBytes += other.Capacity.MemoryBytes
+	n.Reserved.CPUMillis += other.Reserved.CPUMillis
+	n.Reserved.MemoryBytes += other.Reserved.MemoryBytes
+	n.Instances += other.Instances
+}
+
 // Share is how much of capacity is reserved, by the scarcer resource: 1 is all.
 func Share(reserved, capacity Size) float64 {
 	if reserved == (Size{}) {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/skypanel/sky/models"
 	"gorm.io/gorm"
@@ -121,6 +122,27 @@ func (s *Store) NoteNode(ctx context.Context, id models.ID, columns map[string]a
 		return fmt.Errorf("note how the node is: %w", err)
 	}
 	return nil
+}
+
+// NodeOffline notes that an online Node is offline since a time, and reports
+// whether it was online.
+func (s *Store) NodeOffline(ctx context.Context, id models.ID, at time.Time) (bool, error) {
+	query := s.writer(ctx).Model(&models.Node{}).Where("id = ? AND state = ?", id, models.NodeOnline)
+	return marked(query.UpdateColumns(map[string]any{"state": models.NodeOffline, "offline_since": at}))
+}
+
+// NodeLost notes that an offline Node is lost since a time, and reports whether it
+// was not yet.
+func (s *Store) NodeLost(ctx context.Context, id models.ID, at time.Time) (bool, error) {
+	query := s.writer(ctx).Model(&models.Node{}).Where("id = ? AND state = ? AND lost_at IS NULL", id, models.NodeOffline)
+	return marked(query.UpdateColumns(map[string]any{"lost_at": at}))
+}
+
+func marked(result *gorm.DB) (bool, error) {
+	if result.Error != nil {
+		return false, fmt.Errorf("note how the node is: %w", result.Error)
+	}
+	return result.RowsAffected > 0, nil
 }
 
 // NextGeneration counts a new Assignment for the Node and returns its number.
