@@ -29,7 +29,7 @@ func (s *server) backups(routes huma.API) {
 }
 
 func (s *server) takeBackup(ctx context.Context, input *body[v1.NewBackup]) (*huma.StreamResponse, error) {
-	options := platform.BackupOptions{WithoutKeys: input.Body.WithoutKeys, WithoutLogs: input.Body.WithoutLogs}
+	options := platform.BackupOptions{WithoutKeys: input.Body.WithoutKeys, WithoutLogs: input.Body.WithoutLogs, WithoutImages: input.Body.WithoutImages}
 	backup, err := s.Backups.Begin(ctx, actor(ctx), options)
 	if err != nil {
 		return nil, s.problem(ctx, err)

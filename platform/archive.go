@@ -24,6 +24,7 @@ import (
 //	manifest.json                what it is
 //	database/<table>.jsonl       the rows, a line of JSON each
 //	repositories/<app id>.git/…  as git lays them out
+//	registry/…                   images that nodes pull
 //	keys/…, admin-token          unless it is without keys
 //	logs/…                       unless it is without logs
 //	checksums.sha256             of all members before it, as sha256sum writes it
@@ -50,6 +51,7 @@ type Manifest struct {
 	Apps   int                 `json:"apps"`
 	Keys   bool                `json:"keys"`
 	Logs   bool                `json:"logs"`
+	Images bool                `json:"images"`
 }
 
 // archiveWriter writes an archive's members one after the other.

@@ -46,6 +46,8 @@ type BackupOptions struct {
 	// first admin's token; whoever restores must bring the keys.
 	WithoutKeys bool
 	WithoutLogs bool
+	// WithoutImages leaves out what the registry has for nodes.
+	WithoutImages bool
 }
 
 // Backup is what was taken of the platform, on this server's disk. It must be
@@ -104,7 +106,7 @@ func (b *Backups) take(ctx context.Context, options BackupOptions) (*Backup, err
 		return nil, errors.Join(err, backup.Close())
 	}
 	backup.manifest.Format, backup.manifest.Sky, backup.manifest.Time = archiveFormat, b.Version, now()
-	backup.manifest.Keys, backup.manifest.Logs = !options.WithoutKeys, !options.WithoutLogs
+	backup.manifest.Keys, backup.manifest.Logs, backup.manifest.Images = !options.WithoutKeys, !options.WithoutLogs, !options.WithoutImages
 	return backup, nil
 }
 
@@ -202,6 +204,7 @@ func (b *Backup) Write(ctx context.Context, to io.Writer) error {
 		func() error { return b.writeRepositories(ctx, archive) },
 		func() error { return b.writeKeys(ctx, archive) },
 		func() error { return b.writeLogs(ctx, archive) },
+		func() error { return b.writeImages(ctx, archive) },
 		archive.finish,
 	}
 	for _, step := range steps {
@@ -292,6 +295,24 @@ func (b *Backup) writeLogs(ctx context.Context, archive *archiveWriter) error {
 	})
 }
 
+// writeImages sends the registry. Its files never change; what is swept meanwhile,
+// no release of the backup names.
+func (b *Backup) writeImages(ctx context.Context, archive *archiveWriter) error {
+	if !b.manifest.Images {
+		return nil
+	}
+	return archiveTree(ctx, archive, filepath.Join(b.dataDir, "registry"), "registry", func(path, name string) error {
+		err := archiveFile(archive, path, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+}
+
+// uploadsDir is where a registry keeps what is being pushed.
+const uploadsDir = "_uploads"
+
 // archiveTree adds a directory with all that is in it, each file by add, but for
 // what is still being written. Files may come and go meanwhile.
 func archiveTree(ctx context.Context, archive *archiveWriter, dir, name string, add func(path, name string) error) error {
@@ -307,6 +328,9 @@ func archiveTree(ctx context.Context, archive *archiveWriter, dir, name string, 
 			return err
 		}
 		inArchive := filepath.ToSlash(filepath.Join(name, relative))
+		if entry.IsDir() && entry.Name() == uploadsDir {
+			return filepath.SkipDir
+		}
 		if entry.IsDir() {
 			return archive.directory(inArchive)
 		}

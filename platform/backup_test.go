@@ -212,6 +212,26 @@ func TestASecretIsNotReadable(t *testing.T) {
 	}
 }
 
+// TestImagesOfTheRegistry: what nodes pull is in the archive, but for what is
+// being pushed.
+func TestImagesOfTheRegistry(t *testing.T) {
+	s, b, _ := lived(t)
+	for _, name := range []string{"blobs/sha256/aa/data", "repositories/app/_manifests/link", "repositories/app/_uploads/1/data"} {
+		path := filepath.Join(s.dir, "registry", filepath.FromSlash(name))
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, []byte(name), 0o600))
+	}
+	found := members(t, archiveOf(t, s, b, BackupOptions{}))
+	require.Contains(t, found, "registry/blobs/sha256/aa/data")
+	require.Contains(t, found, "registry/repositories/app/_manifests/link")
+	for name := range found {
+		require.NotContains(t, name, "_uploads")
+	}
+	for name := range members(t, archiveOf(t, s, b, BackupOptions{WithoutImages: true})) {
+		require.False(t, strings.HasPrefix(name, "registry"), name)
+	}
+}
+
 // TestLogsOfARunningSky: a segment goes in one form, and half-written files stay
 // out.
 func TestLogsOfARunningSky(t *testing.T) {

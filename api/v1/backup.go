@@ -8,8 +8,9 @@ import (
 
 // NewBackup says what a backup is to leave out.
 type NewBackup struct {
-	WithoutKeys bool `json:"without_keys,omitempty" doc:"Leave out the master key, the git server's host keys and the first admin's token"`
-	WithoutLogs bool `json:"without_logs,omitempty" doc:"Leave out the logs of builds and apps"`
+	WithoutKeys   bool `json:"without_keys,omitempty" doc:"Leave out the master key, the git server's host keys and the first admin's token"`
+	WithoutLogs   bool `json:"without_logs,omitempty" doc:"Leave out the logs of builds and apps"`
+	WithoutImages bool `json:"without_images,omitempty" doc:"Leave out the images that nodes pull"`
 }
 
 // Backup takes a backup, for an admin of the platform. The archive is read while

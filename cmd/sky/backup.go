@@ -38,6 +38,7 @@ func (c *cli) adminBackup() *cobra.Command {
 		},
 	}
 	command.Flags().BoolVar(&options.WithoutKeys, "without-keys", false, "leave out the master key and the git server's host keys")
+	command.Flags().BoolVar(&options.WithoutImages, "without-images", false, "leave out the images that nodes pull")
 	command.Flags().BoolVar(&options.WithoutLogs, "without-logs", false, "leave out the logs of builds and apps")
 	return command
 }
