@@ -112,6 +112,9 @@ func total(counts map[models.ID]int) int {
 }
 
 func without(nodes []scheduler.Node, leave map[models.ID]bool) []scheduler.Node {
+	if len(leave) == 0 {
+		return nodes
+	}
 	return slices.DeleteFunc(slices.Clone(nodes), func(node scheduler.Node) bool { return leave[node.ID] })
 }
 
