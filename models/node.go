@@ -42,8 +42,13 @@ type Node struct {
 	// Region is where the Node is; Apps may ask for one.
 	Region string
 	// Cordoned Nodes keep what they run and get nothing new.
-	Cordoned  bool
-	SeenAt    *time.Time
+	Cordoned bool
+	SeenAt   *time.Time
+	// OfflineSince is when it went offline; nil while it is not.
+	OfflineSince *time.Time
+	// LostAt is when it had been offline for too long, so that what it runs is
+	// replaced elsewhere; nil once it is back.
+	LostAt    *time.Time
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }

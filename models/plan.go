@@ -2,6 +2,13 @@ package models
 
 import "time"
 
+// What an Instance gets that started before there were plans.
+const (
+	PlanlessCPUMillis   int64 = 1000
+	PlanlessMemoryBytes int64 = 512 << 20
+	PlanlessPids        int64 = 256
+)
+
 // Plan is what an Instance of an App gets, and what it costs.
 type Plan struct {
 	ID           ID `gorm:"primaryKey"`

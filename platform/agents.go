@@ -10,6 +10,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/skypanel/sky/agent/protocol"
 	"github.com/skypanel/sky/models"
+	"github.com/skypanel/sky/models/store"
 )
 
 const (
@@ -126,8 +127,9 @@ func (p *Platform) RenewAgent(ctx context.Context, authorization string) (models
 
 // Online implements fleet.Nodes.
 func (p *Platform) Online(ctx context.Context, node models.ID, hello protocol.Hello) {
+	p.comesBack(ctx, node)
 	p.noteNode(ctx, node, map[string]any{
-		"state": models.NodeOnline, "engine_version": hello.EngineVersion, "agent_version": hello.AgentVersion,
+		"state": models.NodeOnline, "offline_since": nil, "lost_at": nil, "engine_version": hello.EngineVersion, "agent_version": hello.AgentVersion,
 		"cpus": hello.CPUs, "memory_bytes": hello.MemoryBytes, "peer_address": hello.Peer, "ingress_address": hello.Ingress, "seen_at": now(),
 	})
 	p.refreshPeers(ctx, node, hello.Peer)
@@ -167,11 +169,20 @@ func (p *Platform) Heartbeat(ctx context.Context, node models.ID, beat protocol.
 }
 
 // Offline implements fleet.Nodes.
-func (p *Platform) Offline(ctx context.Context, node models.ID) {
-	p.loads.forget(node)
-	row, err := p.Store.Node(ctx, node)
-	if err == nil && row.State == models.NodeOnline {
-		p.noteNode(ctx, node, map[string]any{"state": models.NodeOffline})
+func (p *Platform) Offline(ctx context.Context, id models.ID) {
+	p.loads.forget(id)
+	ctx = context.WithoutCancel(ctx)
+	node, err := p.Store.Node(ctx, id)
+	if err == nil {
+		at := now()
+		what := notice{
+			kind: "node.offline", ref: node.Name + " " + at.Format(time.RFC3339Nano),
+			text: "The node " + node.Name + " is offline. What it runs is replaced elsewhere when it stays so.",
+		}
+		err = p.alertIf(ctx, what, func(tx *store.Store) (bool, error) { return tx.NodeOffline(ctx, id, at) })
+	}
+	if err != nil && !models.IsCode(err, models.NotFound) {
+		p.Log.Warn("note that a node is offline", "node", id, "error", err)
 	}
 }
 

@@ -9,12 +9,7 @@ import (
 	"github.com/skypanel/sky/models"
 )
 
-// What an Instance gets that started before there were plans.
 const (
-	defaultMemory   = 512 << 20
-	defaultNanoCPUs = 1_000_000_000
-	defaultPids     = 256
-
 	healthDeadline = 60 * time.Second
 	workerSettle   = time.Second
 	stopGrace      = 10 * time.Second
@@ -145,13 +140,15 @@ func (p *Platform) plansOf(ctx context.Context, instances []models.Instance) (ma
 
 // limits are those of the plan that the Instance started with.
 func limits(instance models.Instance, plans map[models.ID]models.Plan) protocol.Limits {
+	const nanosPerMilli = 1_000_000
 	if instance.PlanID != nil {
 		if plan, known := plans[*instance.PlanID]; known {
-			const nanosPerMilli = 1_000_000
 			return protocol.Limits{MemoryBytes: plan.MemoryBytes, NanoCPUs: plan.CPUMillis * nanosPerMilli, Pids: plan.Pids}
 		}
 	}
-	return protocol.Limits{MemoryBytes: defaultMemory, NanoCPUs: defaultNanoCPUs, Pids: defaultPids}
+	return protocol.Limits{
+		MemoryBytes: models.PlanlessMemoryBytes, NanoCPUs: models.PlanlessCPUMillis * nanosPerMilli, Pids: models.PlanlessPids,
+	}
 }
 
 func describe(app models.App, release models.Release, instance models.Instance, config map[string]string) protocol.Instance {

@@ -42,6 +42,8 @@ func (p *Platform) doChores(ctx context.Context, at time.Time) {
 	}{
 		{"bill usage", p.Bill},
 		{"settle wallets", p.Settle},
+		{"replace what lost nodes ran", p.replaceLost},
+		{"watch capacity", p.watchCapacity},
 		{"verify domains", p.verifyDue},
 		{"drop master keys", p.dropKeys},
 		{"purge access", p.purgeAccess},

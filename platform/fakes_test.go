@@ -145,25 +145,52 @@ func (b *builder) setGone(gone bool) {
 }
 func (b *builder) Check(context.Context) error { return nil }
 
-// nodes is a fleet of one node that does at once what it is assigned.
+// nodes is a fleet whose nodes do at once what they are assigned, unless they are
+// away.
 type nodes struct {
 	platform *Platform
 	mu       sync.Mutex
 	changed  chan struct{}
 	observed map[models.ID]protocol.InstanceStatus
+	on       map[models.ID]models.ID // by Instance, the node that observes it
+	away     map[models.ID]bool
 	inForce  uint64
 	// become decides what an Instance turns into; nil lets it be healthy.
 	become func(protocol.Instance) protocol.InstanceStatus
+}
+
+func newNodes() *nodes {
+	return &nodes{
+		changed: make(chan struct{}), observed: map[models.ID]protocol.InstanceStatus{},
+		on: map[models.ID]models.ID{}, away: map[models.ID]bool{},
+	}
+}
+
+// leave takes nodes offline, or brings them back.
+func (n *nodes) leave(away bool, ids ...models.ID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, id := range ids {
+		n.away[id] = away
+	}
+	close(n.changed)
+	n.changed = make(chan struct{})
 }
 
 func (n *nodes) Refresh(node models.ID) {
 	assignment, err := n.platform.Assignment(context.Background(), node)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if err != nil {
+	if err != nil || n.away[node] {
 		return
 	}
-	n.observed, n.inForce = map[models.ID]protocol.InstanceStatus{}, assignment.Generation
+	for id, at := range n.on {
+		if at == node {
+			delete(n.observed, id)
+			delete(n.on, id)
+		}
+	}
+	n.inForce = max(n.inForce, assignment.Generation)
 	for _, instance := range assignment.Instances {
 		status := protocol.InstanceStatus{State: string(models.InstanceHealthy)}
 		if n.become != nil {
@@ -171,7 +198,7 @@ func (n *nodes) Refresh(node models.ID) {
 		}
 		status.ID, status.AppID = instance.ID, instance.AppID
 		id, _ := models.ParseID(instance.ID)
-		n.observed[id] = status
+		n.observed[id], n.on[id] = status, node
 	}
 	close(n.changed)
 	n.changed = make(chan struct{})
@@ -213,7 +240,7 @@ func (v view) Instance(id models.ID) (protocol.InstanceStatus, bool) {
 	return status, known
 }
 func (v view) Generation(models.ID) uint64 { return v.inForce }
-func (v view) Online(models.ID) bool       { return true }
+func (v view) Online(node models.ID) bool  { return !v.away[node] }
 func (v view) Trouble(models.ID) string    { return "" }
 
 // stage is a Platform with an admin, one App and one node.
@@ -244,7 +271,7 @@ func (r records) LookupTXT(_ context.Context, name string) ([]string, error) {
 func newStage(t *testing.T, configure ...func(*Platform)) *stage {
 	t.Helper()
 	s := &stage{dir: t.TempDir(), repos: &repositories{refs: map[string]string{}}, build: &builder{}, dns: records{}, configure: configure}
-	s.nodes = &nodes{changed: make(chan struct{}), observed: map[models.ID]protocol.InstanceStatus{}}
+	s.nodes = newNodes()
 	s.db = filepath.Join(s.dir, "sky.db")
 	if testenv.OnPostgres() {
 		s.db = testenv.Postgres(t)
@@ -258,11 +285,19 @@ func newStage(t *testing.T, configure ...func(*Platform)) *stage {
 	require.NoError(t, err)
 	s.actor, err = s.ActorByToken(t.Context(), token)
 	require.NoError(t, err)
-	_, err = s.EnsureNode(t.Context(), "local")
-	require.NoError(t, err)
+	s.join(t, "local", 16, 64*gib)
 	s.app, err = s.CreateApp(t.Context(), s.actor, NewApp{Name: "shop"})
 	require.NoError(t, err)
 	return s
+}
+
+// join makes a node of this size, whose agent comes.
+func (p *Platform) join(t *testing.T, name string, cpus int, memory int64) models.Node {
+	t.Helper()
+	node, err := p.EnsureNode(t.Context(), name)
+	require.NoError(t, err)
+	p.Online(t.Context(), node.ID, protocol.Hello{CPUs: cpus, MemoryBytes: memory})
+	return node
 }
 
 // open starts a Platform on what the stage's directory holds.

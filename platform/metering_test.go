@@ -22,8 +22,7 @@ func TestNoIntervalOutlivesItsInstance(t *testing.T) {
 		b.Repositories = &repositories{}
 		app, err := b.CreateApp(ctx, b.admin, NewApp{Name: "shop", Organisation: "acme"})
 		require.NoError(t, err)
-		node, err := b.EnsureNode(ctx, "local")
-		require.NoError(t, err)
+		node := b.join(t, "local", 2, 4*gib)
 		release := models.Release{ID: models.NewID(), AppID: app.ID, Config: []byte("sealed"), CreatedAt: now()}
 		require.NoError(t, b.Store.CreateRelease(ctx, &release))
 		for range 100 {

@@ -2,7 +2,8 @@ package platform
 
 import (
 	"context"
-	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/skypanel/sky/internal/narrative"
@@ -146,7 +147,7 @@ func (p *Platform) ChangeNode(ctx context.Context, actor models.Actor, name, rev
 
 // DrainNode cordons a node and moves what it runs to others, app by app, without
 // losing a request. It returns when nothing is left on it, or with what could
-// not be moved; calling it again goes on.
+// not be moved and why; calling it again goes on.
 func (p *Platform) DrainNode(ctx context.Context, actor models.Actor, name string, log rollout.Log) error {
 	cordoned := true
 	view, err := p.ChangeNode(ctx, actor, name, "", NodeChange{Cordoned: &cordoned})
@@ -154,27 +155,59 @@ func (p *Platform) DrainNode(ctx context.Context, actor models.Actor, name strin
 		return err
 	}
 	p.record(ctx, actor, fact{kind: "node.drain", detail: name})
-	instances, err := p.Store.InstancesOnNode(ctx, view.ID)
+	apps, err := p.appsOn(ctx, view.ID)
 	if err != nil {
 		return err
 	}
-	moved := map[models.ID]bool{}
-	var failures []error
-	for _, instance := range instances {
-		if !moved[instance.AppID] {
-			moved[instance.AppID] = true
-			failures = append(failures, p.moveApp(ctx, instance.AppID, log))
+	var stuck []string
+	for _, app := range apps {
+		err := p.moveApp(ctx, app, map[models.ID]bool{view.ID: true}, log)
+		if p.stopping(err) || (err != nil && ctx.Err() != nil) {
+			return err
+		}
+		if err != nil {
+			stuck = append(stuck, app.Name+": "+told(err))
 		}
 	}
-	return errors.Join(failures...)
+	if len(stuck) == 0 {
+		return nil
+	}
+	return models.Errorf(models.Unavailable, "%d of %d apps could not be moved off %s: %s", len(stuck), len(apps), name, strings.Join(stuck, "; ")).
+		WithRemedy("they run on there; make room and drain again")
 }
 
-// moveApp replaces the App's Instances where the scheduler puts them now.
-func (p *Platform) moveApp(ctx context.Context, id models.ID, log rollout.Log) error {
-	app, err := p.Store.App(ctx, id)
-	if err != nil {
-		return err
+// told is what may be told of an error: not what broke inside Sky.
+func told(err error) string {
+	if coded := models.AsError(err); coded != nil {
+		return coded.Message
 	}
+	return "a fault of Sky's; its log has more"
+}
+
+// appsOn lists the Apps that have Instances on a Node, oldest first.
+func (p *Platform) appsOn(ctx context.Context, node models.ID) ([]models.App, error) {
+	instances, err := p.Store.InstancesOnNode(ctx, node)
+	if err != nil {
+		return nil, err
+	}
+	var ids []models.ID
+	for _, instance := range instances {
+		if !slices.Contains(ids, instance.AppID) {
+			ids = append(ids, instance.AppID)
+		}
+	}
+	found, err := p.Store.AppsByID(ctx, ids)
+	apps := make([]models.App, 0, len(found))
+	for _, id := range ids {
+		if app, there := found[id]; there {
+			apps = append(apps, app)
+		}
+	}
+	return apps, err
+}
+
+// moveApp replaces the App's Instances on the Nodes to leave, and no others.
+func (p *Platform) moveApp(ctx context.Context, app models.App, leave map[models.ID]bool, log rollout.Log) error {
 	return p.inLane(ctx, app, func(ctx context.Context, app models.App) error {
 		if app.LiveReleaseID == nil || app.Stopped || app.Suspended {
 			return nil
@@ -183,7 +216,7 @@ func (p *Platform) moveApp(ctx context.Context, id models.ID, log rollout.Log) e
 		if err != nil {
 			return err
 		}
-		return p.roll(ctx, rollout.Want{App: app, Release: release, Formation: formation(app, release), Fresh: true}, log)
+		return p.roll(ctx, rollout.Want{App: app, Release: release, Formation: formation(app, release), Leave: leave}, log)
 	})
 }
 

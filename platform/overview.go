@@ -10,7 +10,7 @@ import (
 	"github.com/skypanel/sky/models/store"
 )
 
-// Region is where nodes are, with what they have and have promised.
+// Region is where nodes are, with what they may promise and have promised.
 type Region struct {
 	Name           string
 	Nodes          int // that take new Instances now
@@ -42,6 +42,10 @@ func (p *Platform) regions(ctx context.Context) ([]Region, error) {
 	if err != nil {
 		return nil, err
 	}
+	options, err := p.Options(ctx)
+	if err != nil {
+		return nil, err
+	}
 	byName := map[string]*Region{}
 	for _, node := range nodes {
 		region := byName[node.Region]
@@ -54,8 +58,9 @@ func (p *Platform) regions(ctx context.Context) ([]Region, error) {
 		region.ReservedBytes += promised.MemoryBytes
 		if node.State == models.NodeOnline && !node.Cordoned {
 			region.Nodes++
-			region.CPUMillis += int64(node.CPUs) * 1000
-			region.MemoryBytes += node.MemoryBytes
+			capacity := options.policy().Capacity(node.CPUs, node.MemoryBytes)
+			region.CPUMillis += capacity.CPUMillis
+			region.MemoryBytes += capacity.MemoryBytes
 		}
 	}
 	regions := make([]Region, 0, len(byName))

@@ -19,10 +19,7 @@ func (p *Platform) Apply(ctx context.Context, change rollout.Change) (map[models
 		for _, instance := range change.Remove {
 			remove = append(remove, instance.ID)
 		}
-		if err := p.givePlan(ctx, tx, change); err != nil {
-			return err
-		}
-		if err := tx.ChangeInstances(ctx, change.Add, remove); err != nil {
+		if err := p.addRemove(ctx, tx, change, remove); err != nil {
 			return err
 		}
 		if err := tx.CloseUsage(ctx, remove, now()); err != nil {
@@ -41,6 +38,55 @@ func (p *Platform) Apply(ctx context.Context, change rollout.Change) (map[models
 		return p.bump(ctx, tx, change, generations)
 	})
 	return generations, err
+}
+
+// addRemove changes the Instances. Those that are added have room, or the error is
+// rollout.ErrRoomTaken: what is promised is added up while no other transaction
+// can promise anything.
+func (p *Platform) addRemove(ctx context.Context, tx *store.Store, change rollout.Change, remove []models.ID) error {
+	if len(change.Add) == 0 {
+		return tx.ChangeInstances(ctx, nil, remove)
+	}
+	nodes, err := tx.LockNodes(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.givePlan(ctx, tx, change); err != nil {
+		return err
+	}
+	if err := tx.ChangeInstances(ctx, change.Add, remove); err != nil {
+		return err
+	}
+	return checkRoom(ctx, tx, nodes, change.Add)
+}
+
+// errRoomTaken is told when the room was taken again and again.
+var errRoomTaken = models.Errorf(models.Unavailable, "%w by other deployments", rollout.ErrRoomTaken).WithRemedy("try again")
+
+// checkRoom compares what is promised, on the Nodes to which Instances were added,
+// with what may be.
+func checkRoom(ctx context.Context, tx *store.Store, nodes map[models.ID]models.Node, added []models.Instance) error {
+	options, err := optionsOf(ctx, tx)
+	if err != nil {
+		return err
+	}
+	ids := make([]models.ID, 0, len(added))
+	for _, instance := range added {
+		ids = append(ids, instance.NodeID)
+	}
+	reserved, err := tx.ReservedOn(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		node, known := nodes[id]
+		capacity, promised := options.policy().Capacity(node.CPUs, node.MemoryBytes), reserved[id]
+		fits := promised.CPUMillis <= capacity.CPUMillis && promised.MemoryBytes <= capacity.MemoryBytes
+		if !known || node.Cordoned || node.State == models.NodeRemoved || !fits {
+			return errRoomTaken
+		}
+	}
+	return nil
 }
 
 // givePlan lets new Instances start with the plan that their App has now.
@@ -93,48 +139,87 @@ func (p *Platform) Instances(ctx context.Context, app models.ID) ([]models.Insta
 	return p.Store.Instances(ctx, app)
 }
 
-// Candidates implements rollout.Store: the Nodes that may get Instances. Right
-// after Sky's start no agent has come yet, so it waits for one for a while.
-func (p *Platform) Candidates(ctx context.Context, app models.ID) ([]scheduler.Node, error) {
-	nodes, err := p.onlineNodes(ctx, app)
+// Await implements rollout.Store: right after Sky's start no agent has come yet.
+func (p *Platform) Await(ctx context.Context, id models.ID) error {
+	const patience = 30 * time.Second
+	app, err := p.Store.App(ctx, id)
+	if err != nil {
+		return err
+	}
+	nodes, err := p.Store.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	nodes = slices.DeleteFunc(nodes, func(node models.Node) bool {
+		return node.State == models.NodeRemoved || node.LostAt != nil || node.Cordoned || (app.Region != "" && app.Region != node.Region)
+	})
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err = p.Fleet.Wait(limited, func(view rollout.View) (bool, error) {
+		online := slices.ContainsFunc(nodes, func(node models.Node) bool { return view.Online(node.ID) })
+		return online || len(nodes) == 0, nil
+	})
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// Offer implements rollout.Store.
+func (p *Platform) Offer(ctx context.Context, id models.ID) (rollout.Offer, error) {
+	app, err := p.Store.App(ctx, id)
+	if err != nil {
+		return rollout.Offer{}, err
+	}
+	offer := rollout.Offer{Region: app.Region}
+	if offer.Each, err = p.sizeOf(ctx, app); err != nil {
+		return rollout.Offer{}, err
+	}
+	if offer.Nodes, err = p.candidates(ctx); err != nil {
+		return rollout.Offer{}, err
+	}
+	return offer, p.Fleet.Wait(ctx, func(view rollout.View) (bool, error) {
+		for i := range offer.Nodes {
+			offer.Nodes[i].Offline = !view.Online(offer.Nodes[i].ID)
+		}
+		return true, nil
+	})
+}
+
+// sizeOf is what an Instance of the App is promised that starts now.
+func (p *Platform) sizeOf(ctx context.Context, app models.App) (scheduler.Size, error) {
+	if app.PlanID == nil {
+		return scheduler.Size{CPUMillis: models.PlanlessCPUMillis, MemoryBytes: models.PlanlessMemoryBytes}, nil
+	}
+	plan, err := p.Store.Plan(ctx, *app.PlanID)
+	return scheduler.Size{CPUMillis: plan.CPUMillis, MemoryBytes: plan.MemoryBytes}, err
+}
+
+// candidates are the Nodes with what they have promised.
+func (p *Platform) candidates(ctx context.Context) ([]scheduler.Node, error) {
+	options, err := p.Options(ctx)
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := p.Store.Nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	reserved, err := p.Store.Reserved(ctx)
 	if err != nil {
 		return nil, err
 	}
 	candidates := make([]scheduler.Node, 0, len(nodes))
 	for _, node := range nodes {
-		instances, err := p.Store.InstancesOnNode(ctx, node.ID)
-		if err != nil {
-			return nil, err
+		if node.State == models.NodeRemoved {
+			continue
 		}
-		ofApp := slices.DeleteFunc(slices.Clone(instances), func(i models.Instance) bool { return i.AppID != app })
-		candidates = append(candidates, scheduler.Node{ID: node.ID, Instances: len(instances), OfApp: len(ofApp)})
+		promised := reserved[node.ID]
+		candidates = append(candidates, scheduler.Node{
+			ID: node.ID, Name: node.Name, Region: node.Region, Cordoned: node.Cordoned, Instances: promised.Instances,
+			Capacity: options.policy().Capacity(node.CPUs, node.MemoryBytes),
+			Reserved: scheduler.Size{CPUMillis: promised.CPUMillis, MemoryBytes: promised.MemoryBytes},
+		})
 	}
 	return candidates, nil
-}
-
-// onlineNodes waits for a node that may get the App's Instances.
-func (p *Platform) onlineNodes(ctx context.Context, id models.ID) ([]models.Node, error) {
-	const patience = 30 * time.Second
-	nodes, err := p.Store.Nodes(ctx)
-	if err != nil {
-		return nil, err
-	}
-	app, err := p.Store.App(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	var online []models.Node
-	limited, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	err = p.Fleet.Wait(limited, func(view rollout.View) (bool, error) {
-		online = slices.DeleteFunc(slices.Clone(nodes), func(node models.Node) bool {
-			closed := node.Cordoned || node.State == models.NodeRemoved || (app.Region != "" && app.Region != node.Region)
-			return closed || !view.Online(node.ID)
-		})
-		return len(online) > 0, nil
-	})
-	if err != nil && ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	return online, nil
 }

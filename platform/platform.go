@@ -114,6 +114,7 @@ type Platform struct {
 	due      chan struct{} // holds one token while a chore cannot wait
 	news     bell          // rings after audit facts
 	work     bell          // rings after Tasks were queued
+	sight    sight         // since when any node is seen
 	intake   intake
 	// peerAddresses are those of nodes whose agents came, by node.
 	peerAddresses sync.Map
@@ -169,6 +170,7 @@ var errStopping = errors.New("sky is stopping")
 // as new work is accepted.
 func (p *Platform) Start(ctx context.Context) error {
 	p.ctx, p.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	p.sight.begin(now())
 	p.lanes, p.due = newLanes(p.ctx), make(chan struct{}, 1)
 	p.intake.arrivals, p.intake.stopped = make(chan *arrival), p.ctx.Done()
 	open, err := p.Store.OpenInstances(ctx)

@@ -109,13 +109,16 @@ func (p *Platform) alignRefs(ctx context.Context) error {
 }
 
 // forgetLinks marks every node offline: no agent is linked to this process yet.
+// That is nobody's news, and gives each the full time to come back.
 func (p *Platform) forgetLinks(ctx context.Context) error {
 	nodes, err := p.Store.Nodes(ctx)
 	if err != nil {
 		return err
 	}
 	for _, node := range nodes {
-		p.Offline(ctx, node.ID)
+		if _, err := p.Store.NodeOffline(ctx, node.ID, now()); err != nil {
+			return err
+		}
 	}
 	return nil
 }

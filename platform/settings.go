@@ -6,6 +6,7 @@ import (
 
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/models/store"
+	"github.com/skypanel/sky/scheduler"
 )
 
 // Options are what admins decide while Sky runs. Settings, in contrast, is what
@@ -39,12 +40,25 @@ type Options struct {
 	MaxAppsPerOrganisation int `json:"max_apps_per_organisation"`
 	// MaxOrganisationsPerUser bounds how many somebody may create.
 	MaxOrganisationsPerUser int `json:"max_organisations_per_user"`
+	// CPUOvercommitPercent and MemoryOvercommitPercent are how much of what nodes
+	// have plans may promise.
+	CPUOvercommitPercent    int `json:"cpu_overcommit_percent"`
+	MemoryOvercommitPercent int `json:"memory_overcommit_percent"`
+	// LostAfterSeconds is how long a node may be offline until what it runs is
+	// replaced elsewhere.
+	LostAfterSeconds int `json:"lost_after_seconds"`
+}
+
+// policy is how much of the nodes may be promised.
+func (o Options) policy() scheduler.Policy {
+	return scheduler.Policy{CPUPercent: o.CPUOvercommitPercent, MemoryPercent: o.MemoryOvercommitPercent}
 }
 
 func defaultOptions() Options {
 	return Options{
 		Currency: "EUR", GraceHours: 24, LowBalanceHours: 72, DefaultPlan: defaultPlan, CustomImages: true, VerifyDomains: true,
 		KeepReleases: 10, CacheMB: 20 << 10, AppCacheMB: 4 << 10, MaxAppsPerOrganisation: 1000, MaxOrganisationsPerUser: 20,
+		CPUOvercommitPercent: 1000, MemoryOvercommitPercent: 100, LostAfterSeconds: 120,
 	}
 }
 
@@ -54,9 +68,11 @@ var currencyPattern = regexp.MustCompile(`^[A-Z]{3}$`)
 const optionsSetting = "options"
 
 // Options returns what the admins decided; what they did not has its default.
-func (p *Platform) Options(ctx context.Context) (Options, error) {
+func (p *Platform) Options(ctx context.Context) (Options, error) { return optionsOf(ctx, p.Store) }
+
+func optionsOf(ctx context.Context, from *store.Store) (Options, error) {
 	options := defaultOptions()
-	err := p.Store.Setting(ctx, optionsSetting, &options)
+	err := from.Setting(ctx, optionsSetting, &options)
 	return options, err
 }
 
@@ -74,6 +90,9 @@ type OptionsChange struct {
 	AppCacheMB              *int
 	MaxAppsPerOrganisation  *int
 	MaxOrganisationsPerUser *int
+	CPUOvercommitPercent    *int
+	MemoryOvercommitPercent *int
+	LostAfterSeconds        *int
 }
 
 // ShowOptions returns the options, for an admin.
@@ -115,6 +134,12 @@ func (c OptionsChange) apply(ctx context.Context, tx *store.Store, options *Opti
 	put(&options.AppCacheMB, c.AppCacheMB)
 	put(&options.MaxAppsPerOrganisation, c.MaxAppsPerOrganisation)
 	put(&options.MaxOrganisationsPerUser, c.MaxOrganisationsPerUser)
+	put(&options.CPUOvercommitPercent, c.CPUOvercommitPercent)
+	put(&options.MemoryOvercommitPercent, c.MemoryOvercommitPercent)
+	put(&options.LostAfterSeconds, c.LostAfterSeconds)
+	if err := options.checkNodes(); err != nil {
+		return err
+	}
 	if !currencyPattern.MatchString(options.Currency) {
 		return models.Errorf(models.Invalid, "%q is not a currency", options.Currency).WithField("currency").
 			WithRemedy("use its three capital letters, such as EUR")
@@ -144,6 +169,24 @@ func (c OptionsChange) apply(ctx context.Context, tx *store.Store, options *Opti
 			WithRemedy("`sky plans list` shows them")
 	}
 	return err
+}
+
+// checkNodes checks the options of nodes.
+func (o Options) checkNodes() error {
+	for _, option := range []struct {
+		field              string
+		value, least, most int
+	}{
+		{"cpu_overcommit_percent", o.CPUOvercommitPercent, 10, 10_000},
+		{"memory_overcommit_percent", o.MemoryOvercommitPercent, 10, 1000},
+		{"lost_after_seconds", o.LostAfterSeconds, 10, 7 * 24 * 3600},
+	} {
+		if option.value < option.least || option.value > option.most {
+			return models.Errorf(models.Invalid, "%d is not allowed", option.value).WithField(option.field).
+				WithRemedy("use %d to %d", option.least, option.most)
+		}
+	}
+	return nil
 }
 
 // put writes a value that was given.

@@ -22,46 +22,83 @@ func (r *Roller) Begin(ctx context.Context, want Want, process string) (models.I
 			return instance, nil
 		}
 	}
-	nodes, err := r.Store.Candidates(ctx, want.App.ID)
-	if err != nil {
-		return models.Instance{}, err
-	}
-	placed, err := scheduler.Place(nodes, 1)
-	if err != nil {
-		return models.Instance{}, err
-	}
+	return r.placeOnce(ctx, want, process)
+}
+
+func (r *Roller) placeOnce(ctx context.Context, want Want, process string) (models.Instance, error) {
 	instance := models.Instance{
-		ID: models.NewID(), AppID: want.App.ID, ReleaseID: want.Release.ID, NodeID: placed[0], Process: process, Ordinal: 1, Once: true,
+		ID: models.NewID(), AppID: want.App.ID, ReleaseID: want.Release.ID, Process: process, Ordinal: 1, Once: true,
 	}
-	if _, err := r.apply(ctx, Change{App: want.App.ID, Add: []models.Instance{instance}}); err != nil {
-		return models.Instance{}, fmt.Errorf("assign %s: %w", process, err)
-	}
-	return instance, nil
+	err := r.room(ctx, want.App.ID, func(offer Offer) error {
+		ask := scheduler.Ask{Region: offer.Region, Each: offer.Each, Groups: []scheduler.Group{{Count: 1}}}
+		placed, err := scheduler.Place(offer.Nodes, ask)
+		if err != nil {
+			return err
+		}
+		instance.NodeID = placed[0][0]
+		if _, err := r.apply(ctx, Change{App: want.App.ID, Add: []models.Instance{instance}}); err != nil {
+			return fmt.Errorf("assign %s: %w", process, err)
+		}
+		return nil
+	})
+	return instance, err
 }
 
 // Ended blocks until what Begin began has ended. It is models.Failed when that
-// did not end well or not within limit, which is counted from this call. When ctx
-// ends, the command goes on.
+// did not end well or not within limit, which is counted from this call, and
+// models.Unavailable when its Node was lost: whether it ended is not known then.
+// When ctx ends, the command goes on.
 func (r *Roller) Ended(ctx context.Context, instance models.Instance, limit time.Duration) error {
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	for {
+		away := false
+		err := r.Fleet.Wait(limited, func(view View) (bool, error) {
+			ended, err := hasEnded(view, instance)
+			away = !ended && !view.Online(instance.NodeID)
+			return ended || (away && r.LostAfter != nil), err
+		})
+		if err == nil && away {
+			err = r.returned(limited, instance)
+			away = err == nil // it is back, and the command is waited for again
+		}
+		switch {
+		case err == nil && !away:
+			return nil
+		case err != nil && limited.Err() != nil && ctx.Err() == nil:
+			return overdue(instance, limit, away)
+		case err != nil:
+			return err
+		}
+	}
+}
+
+func overdue(instance models.Instance, limit time.Duration, away bool) error {
 	waiting := ""
-	err := r.Fleet.Wait(limited, func(view View) (bool, error) {
-		status, _ := view.Instance(instance.ID)
-		switch status.State {
-		case string(models.InstanceStopped):
-			return true, nil
-		case string(models.InstanceFailed):
-			return false, models.Errorf(models.Failed, "the %s command %s", instance.Process, status.Reason)
-		}
-		waiting = ""
-		if !view.Online(instance.NodeID) {
-			waiting = ": its node is offline"
-		}
-		return false, nil
-	})
+	if away {
+		waiting = ": its node is offline"
+	}
+	return models.Errorf(models.Failed, "the %s command did not end within %s%s", instance.Process, limit, waiting)
+}
+
+func hasEnded(view View, instance models.Instance) (bool, error) {
+	status, _ := view.Instance(instance.ID)
+	switch status.State {
+	case string(models.InstanceStopped):
+		return true, nil
+	case string(models.InstanceFailed):
+		return false, models.Errorf(models.Failed, "the %s command %s", instance.Process, status.Reason)
+	}
+	return false, nil
+}
+
+// returned waits for the Node of a command to come back, for LostAfter.
+func (r *Roller) returned(ctx context.Context, instance models.Instance) error {
+	limited, cancel := context.WithTimeout(ctx, r.LostAfter(ctx))
+	defer cancel()
+	err := r.Fleet.Wait(limited, func(view View) (bool, error) { return view.Online(instance.NodeID), nil })
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		return models.Errorf(models.Failed, "the %s command did not end within %s%s", instance.Process, limit, waiting)
+		return models.Errorf(models.Unavailable, "the node of the %s command was lost; whether the command ended is not known", instance.Process)
 	}
 	return err
 }

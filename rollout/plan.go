@@ -18,6 +18,23 @@ type Want struct {
 	Fresh bool
 	// Failed are Instances that ended for good and are to be replaced.
 	Failed map[models.ID]bool
+	// Leave are Nodes that the App is to leave: the Instances there are replaced,
+	// and no others.
+	Leave map[models.ID]bool
+}
+
+// live reports whether the Release serves already.
+func (w Want) live() bool {
+	return w.App.LiveReleaseID != nil && *w.App.LiveReleaseID == w.Release.ID
+}
+
+// Offer is where an App's new Instances may be placed.
+type Offer struct {
+	Nodes []scheduler.Node
+	// Region is where the App wants to be; empty is anywhere.
+	Region string
+	// Each is what one Instance is promised.
+	Each scheduler.Size
 }
 
 // Plan is what has to change for it.
@@ -32,28 +49,25 @@ type Plan struct {
 // Empty reports whether nothing has to change.
 func (p Plan) Empty() bool { return len(p.Start)+len(p.Adopt)+len(p.Stop) == 0 }
 
-// NewPlan compares want with the Instances there are. It is pure.
-func NewPlan(want Want, current []models.Instance, nodes []scheduler.Node) (Plan, error) {
-	plan := Plan{}
-	kept := map[string]int{}
-	for _, instance := range current {
-		wanted := want.Formation[instance.Process]
-		switch {
-		case want.Fresh, want.Failed[instance.ID], instance.ReleaseID != want.Release.ID, kept[instance.Process] >= wanted:
-			plan.Stop = append(plan.Stop, instance)
-		default:
-			kept[instance.Process]++
-			plan.Adopt = append(plan.Adopt, instance)
-		}
+// NewPlan compares want with the Instances there are. It is pure. What it starts
+// has room beside what it stops, which serves until then; where there is none, the
+// error says so.
+func NewPlan(want Want, current []models.Instance, offer Offer) (Plan, error) {
+	plan := compare(want, current)
+	names := processes(want.Formation)
+	ask := scheduler.Ask{Region: offer.Region, Each: offer.Each}
+	for _, process := range names {
+		staying := on(plan.Adopt, process)
+		missing := want.Formation[process] - total(staying)
+		ask.Groups = append(ask.Groups, scheduler.Group{Count: missing, Staying: staying})
 	}
-	for _, process := range processes(want.Formation) {
-		missing := want.Formation[process] - kept[process]
-		placed, err := scheduler.Place(nodes, max(0, missing))
-		if err != nil {
-			return Plan{}, err
-		}
+	placed, err := scheduler.Place(without(offer.Nodes, want.Leave), ask)
+	if err != nil {
+		return Plan{}, beside(err, plan.Stop)
+	}
+	for i, process := range names {
 		taken := ordinals(plan.Adopt, process)
-		for _, node := range placed {
+		for _, node := range placed[i] {
 			plan.Start = append(plan.Start, models.Instance{
 				ID: models.NewID(), AppID: want.App.ID, ReleaseID: want.Release.ID,
 				NodeID: node, Process: process, Ordinal: taken.next(),
@@ -61,6 +75,59 @@ func NewPlan(want Want, current []models.Instance, nodes []scheduler.Node) (Plan
 		}
 	}
 	return plan, nil
+}
+
+// compare decides which of the Instances there are stay.
+func compare(want Want, current []models.Instance) Plan {
+	plan, kept := Plan{}, map[string]int{}
+	for _, instance := range current {
+		replaced := want.Fresh || want.Failed[instance.ID] || want.Leave[instance.NodeID]
+		if replaced || instance.ReleaseID != want.Release.ID || kept[instance.Process] >= want.Formation[instance.Process] {
+			plan.Stop = append(plan.Stop, instance)
+			continue
+		}
+		kept[instance.Process]++
+		plan.Adopt = append(plan.Adopt, instance)
+	}
+	return plan
+}
+
+// on counts the Instances of a process type by Node.
+func on(instances []models.Instance, process string) map[models.ID]int {
+	counts := map[models.ID]int{}
+	for _, instance := range instances {
+		if instance.Process == process {
+			counts[instance.NodeID]++
+		}
+	}
+	return counts
+}
+
+func total(counts map[models.ID]int) int {
+	sum := 0
+	for _, count := range counts {
+		sum += count
+	}
+	return sum
+}
+
+func without(nodes []scheduler.Node, leave map[models.ID]bool) []scheduler.Node {
+	if len(leave) == 0 {
+		return nodes
+	}
+	return slices.DeleteFunc(slices.Clone(nodes), func(node scheduler.Node) bool { return leave[node.ID] })
+}
+
+// beside adds to a refusal that what runs needs its room meanwhile.
+func beside(err error, stop []models.Instance) error {
+	refused := models.AsError(err)
+	if refused == nil || len(stop) == 0 {
+		return err
+	}
+	told := *refused
+	told.Message += fmt.Sprintf(". The %d that run keep their room until new ones are healthy, so nothing was stopped", len(stop))
+	told.Remedy += "; or make room with `sky stop`, at the price of an outage"
+	return &told
 }
 
 // processes lists the formation's process types, web first.

@@ -2,13 +2,14 @@ package rollout
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/skypanel/sky/agent/protocol"
 	"github.com/skypanel/sky/models"
-	"github.com/skypanel/sky/scheduler"
 )
 
 // Fleet is what a rollout needs of the nodes.
@@ -45,9 +46,18 @@ type Change struct {
 // generation for every node that it concerns. It returns those generations.
 type Store interface {
 	Instances(ctx context.Context, app models.ID) ([]models.Instance, error)
-	Candidates(ctx context.Context, app models.ID) ([]scheduler.Node, error)
+	// Await blocks, for a while, as long as no Node is online that may get the App's
+	// Instances, and one may come.
+	Await(ctx context.Context, app models.ID) error
+	// Offer says where the App's new Instances may be.
+	Offer(ctx context.Context, app models.ID) (Offer, error)
+	// Apply is ErrRoomTaken when what is added does not fit where it was placed.
 	Apply(ctx context.Context, change Change) (map[models.ID]uint64, error)
 }
+
+// ErrRoomTaken says that somebody took the room that a plan counted on. Another
+// plan finds other room, or says why there is none.
+var ErrRoomTaken = errors.New("the room was taken meanwhile")
 
 // Log receives the rollout's story. It may be called from two goroutines.
 type Log interface {
@@ -64,6 +74,13 @@ type Roller struct {
 	Probe func(app models.App) *Probe
 	// Patience bounds the wait for new Instances, from assigned to healthy.
 	Patience time.Duration
+	// LostAfter is how long a command that runs once is waited for while its Node
+	// is offline; nil is for as long as it may take.
+	LostAfter func(ctx context.Context) time.Duration
+
+	// placing is held from a plan until its Instances have their room: plans of this
+	// process never count on the same.
+	placing sync.Mutex
 }
 
 // Outcome is what a rollout achieved.
@@ -79,13 +96,9 @@ type Outcome struct {
 // ends, the rollout stays where it is; Roll with the same Want continues it.
 func (r *Roller) Roll(ctx context.Context, want Want, log Log) (Outcome, error) {
 	started := time.Now()
-	plan, err := r.plan(ctx, want)
-	if err != nil {
-		return Outcome{}, err
-	}
-	probe := r.beginProof(ctx, want, plan)
+	plan, probe, err := r.bringUp(ctx, want, log)
 	defer probe.Stop()
-	if err := r.start(ctx, want, plan, log); err != nil {
+	if err != nil {
 		return Outcome{}, err
 	}
 	probe.Watch()
@@ -98,19 +111,74 @@ func (r *Roller) Roll(ctx context.Context, want Want, log Log) (Outcome, error) 
 	return outcome, nil
 }
 
-func (r *Roller) plan(ctx context.Context, want Want) (Plan, error) {
-	current, err := r.Store.Instances(ctx, want.App.ID)
-	if err != nil {
-		return Plan{}, err
+// maxMoves bounds how often Instances start elsewhere because the Node that they
+// were to start on went offline.
+const maxMoves = 3
+
+// bringUp plans, and has the new Instances start until all are healthy.
+func (r *Roller) bringUp(ctx context.Context, want Want, log Log) (Plan, *Probe, error) {
+	var probe *Probe
+	for move := 0; ; move++ {
+		plan, err := r.place(ctx, want)
+		if err != nil {
+			return Plan{}, probe, err
+		}
+		if probe == nil {
+			probe = r.beginProof(ctx, want, plan)
+		}
+		if err = r.start(ctx, want, plan, log); !errors.Is(err, errNodeGone) || move == maxMoves {
+			return plan, probe, err
+		}
+		log.Say("         › %s: starting elsewhere", err)
 	}
-	nodes, err := r.Store.Candidates(ctx, want.App.ID)
+}
+
+// maxPlans bounds how often a plan is made anew because others took its room.
+// Each time somebody else got on.
+const maxPlans = 32
+
+// place makes a plan and gives its new Instances their room.
+func (r *Roller) place(ctx context.Context, want Want) (Plan, error) {
+	plan := Plan{}
+	err := r.room(ctx, want.App.ID, func(offer Offer) (err error) {
+		if plan, err = r.planOn(ctx, want, offer); err != nil || len(plan.Start) == 0 {
+			return err
+		}
+		if _, err = r.apply(ctx, Change{App: want.App.ID, Add: plan.Start}); err != nil {
+			return fmt.Errorf("assign new instances: %w", err)
+		}
+		return nil
+	})
+	return plan, err
+}
+
+// room has take find room in what is offered, again while others are quicker.
+func (r *Roller) room(ctx context.Context, app models.ID, take func(Offer) error) error {
+	if err := r.Store.Await(ctx, app); err != nil {
+		return err
+	}
+	r.placing.Lock()
+	defer r.placing.Unlock()
+	for attempt := 1; ; attempt++ {
+		offer, err := r.Store.Offer(ctx, app)
+		if err != nil {
+			return err
+		}
+		if err = take(offer); !errors.Is(err, ErrRoomTaken) || attempt == maxPlans {
+			return err
+		}
+	}
+}
+
+func (r *Roller) planOn(ctx context.Context, want Want, offer Offer) (Plan, error) {
+	current, err := r.Store.Instances(ctx, want.App.ID)
 	if err != nil {
 		return Plan{}, err
 	}
 	if want.Failed, err = r.failed(ctx, current); err != nil {
 		return Plan{}, err
 	}
-	return NewPlan(want, current, nodes)
+	return NewPlan(want, current, offer)
 }
 
 // failed picks the Instances that their agents gave up.
@@ -140,24 +208,19 @@ func (r *Roller) beginProof(ctx context.Context, want Want, plan Plan) *Probe {
 	return probe
 }
 
-// start adds the new Instances and waits until all are healthy; if one fails,
-// all of them go.
+// start waits until all the plan's Instances are healthy; if one fails, all of
+// them go.
 func (r *Roller) start(ctx context.Context, want Want, plan Plan, log Log) error {
 	fresh := slices.Concat(plan.Start, plan.Adopt)
-	if len(plan.Start) > 0 {
-		if _, err := r.apply(ctx, Change{App: want.App.ID, Add: plan.Start}); err != nil {
-			return fmt.Errorf("assign new instances: %w", err)
-		}
-	}
 	hint := time.AfterFunc(hintAfter, func() { r.hint(ctx, fresh, log) })
 	defer hint.Stop()
-	err := r.healthy(ctx, fresh)
+	err := r.healthy(ctx, plan, want.live())
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
 	r.tail(ctx, fresh, log)
 	remove := plan.Start
-	if want.App.LiveReleaseID == nil || *want.App.LiveReleaseID != want.Release.ID {
+	if !want.live() && !errors.Is(err, errNodeGone) {
 		remove = fresh // what an interrupted attempt had started goes too
 	}
 	if _, undo := r.apply(ctx, Change{App: want.App.ID, Remove: remove}); undo != nil {
@@ -186,20 +249,32 @@ func (r *Roller) hint(ctx context.Context, instances []models.Instance, log Log)
 	}
 }
 
-// healthy waits for all of instances. Without news within Patience it gives up.
-func (r *Roller) healthy(ctx context.Context, instances []models.Instance) error {
+// errNodeGone says that a Node went offline on which Instances were to start.
+var errNodeGone = errors.New("offline")
+
+// healthy waits for all of the plan's Instances. Without news within Patience it
+// gives up. Those that serve already, of a Release that is live, are not waited for
+// while their Node is offline.
+func (r *Roller) healthy(ctx context.Context, plan Plan, live bool) error {
 	limited, cancel := context.WithTimeout(ctx, r.Patience)
 	defer cancel()
 	waiting := ""
 	err := r.Fleet.Wait(limited, func(view View) (bool, error) {
 		waiting = ""
-		for _, instance := range instances {
-			status, known := view.Instance(instance.ID)
-			switch {
-			case known && status.State == string(models.InstanceFailed):
-				return false, failure(instance, status)
-			case !known || status.State != string(models.InstanceHealthy):
-				waiting = blocker(view, instance, status)
+		for _, instance := range plan.Adopt {
+			if live && !view.Online(instance.NodeID) {
+				continue
+			}
+			if err := stillStarting(view, instance, &waiting); err != nil {
+				return false, err
+			}
+		}
+		for _, instance := range plan.Start {
+			if !view.Online(instance.NodeID) {
+				return false, gone(instance)
+			}
+			if err := stillStarting(view, instance, &waiting); err != nil {
+				return false, err
 			}
 		}
 		return waiting == "", nil
@@ -208,6 +283,19 @@ func (r *Roller) healthy(ctx context.Context, instances []models.Instance) error
 		return models.Errorf(models.Unavailable, "gave up after %s: %s", r.Patience, waiting)
 	}
 	return err
+}
+
+// stillStarting notes what is waited for, and returns the failure of an Instance
+// that will never be healthy.
+func stillStarting(view View, instance models.Instance, waiting *string) error {
+	status, known := view.Instance(instance.ID)
+	switch {
+	case known && status.State == string(models.InstanceFailed):
+		return failure(instance, status)
+	case !known || status.State != string(models.InstanceHealthy):
+		*waiting = blocker(view, instance, status)
+	}
+	return nil
 }
 
 // blocker says what an Instance that is not healthy waits for.
@@ -223,6 +311,10 @@ func blocker(view View, instance models.Instance, status protocol.InstanceStatus
 	default:
 		return name + " is not healthy yet"
 	}
+}
+
+func gone(instance models.Instance) error {
+	return models.Errorf(models.Unavailable, "the node of %s.%d went %w", instance.Process, instance.Ordinal, errNodeGone)
 }
 
 func failure(instance models.Instance, status protocol.InstanceStatus) error {
@@ -281,7 +373,7 @@ func (r *Roller) settle(ctx context.Context, plan Plan) {
 		for _, instance := range plan.Stop {
 			status, known := view.Instance(instance.ID)
 			gone := !known || status.State == string(models.InstanceStopped) || status.State == string(models.InstanceFailed)
-			if !gone {
+			if !gone && view.Online(instance.NodeID) {
 				return false, nil
 			}
 		}

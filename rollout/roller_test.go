@@ -11,7 +11,6 @@ import (
 
 	"github.com/skypanel/sky/agent/protocol"
 	"github.com/skypanel/sky/models"
-	"github.com/skypanel/sky/scheduler"
 	"github.com/stretchr/testify/require"
 )
 
@@ -26,7 +25,8 @@ type world struct {
 	generation uint64
 	inForce    uint64
 	observed   map[models.ID]protocol.InstanceStatus
-	offline    bool
+	away       map[models.ID]bool // Nodes that are offline
+	taken      int                // how often room is taken meanwhile
 	trouble    string
 	changes    []Change
 	// become decides what a new Instance turns into; nil lets it be healthy.
@@ -34,6 +34,8 @@ type world struct {
 	// lazy nodes put no Assignment into force by themselves.
 	lazy     bool
 	applyErr error
+	// blind worlds offer Nodes that are offline.
+	blind bool
 }
 
 func newWorld() *world {
@@ -55,7 +57,17 @@ func (w *world) Instances(context.Context, models.ID) ([]models.Instance, error)
 	return slices.Clone(w.rows), nil
 }
 
-func (w *world) Candidates(context.Context, models.ID) ([]scheduler.Node, error) { return w.nodes, nil }
+func (w *world) Await(ctx context.Context, _ models.ID) error { return ctx.Err() }
+
+func (w *world) Offer(context.Context, models.ID) (Offer, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	offer := Offer{Nodes: slices.Clone(w.nodes)}
+	for i := range offer.Nodes {
+		offer.Nodes[i].Offline = w.away[offer.Nodes[i].ID] && !w.blind
+	}
+	return offer, nil
+}
 
 func (w *world) Apply(ctx context.Context, change Change) (map[models.ID]uint64, error) {
 	w.mu.Lock()
@@ -65,6 +77,10 @@ func (w *world) Apply(ctx context.Context, change Change) (map[models.ID]uint64,
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if len(change.Add) > 0 && w.taken > 0 {
+		w.taken--
+		return nil, models.Errorf(models.Unavailable, "%w", ErrRoomTaken)
 	}
 	w.changes = append(w.changes, change)
 	w.rows = append(w.rows, change.Add...)
@@ -119,7 +135,7 @@ func (v view) Instance(id models.ID) (protocol.InstanceStatus, bool) {
 	return status, known
 }
 func (v view) Generation(models.ID) uint64 { return v.inForce }
-func (v view) Online(models.ID) bool       { return !v.offline }
+func (v view) Online(node models.ID) bool  { return !v.away[node] }
 func (v view) Trouble(models.ID) string    { return v.trouble }
 
 type heard []string
@@ -247,7 +263,7 @@ func TestPatience(t *testing.T) {
 	}{
 		"slow":    {func(*world) {}, "gave up after 10ms: web.1 is not healthy yet"},
 		"reason":  {func(w *world) { w.become = pulling }, "gave up after 10ms: web.1 pulls its image"},
-		"offline": {func(w *world) { w.offline = true }, "gave up after 10ms: the node of web.1 is offline"},
+		"offline": {func(w *world) { w.away, w.blind = map[models.ID]bool{w.nodes[0].ID: true}, true }, "the node of web.1 went offline"},
 		"trouble": {func(w *world) { w.trouble = "Docker does not answer" }, "gave up after 10ms: Docker does not answer"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,6 +11,7 @@ ca=$(extra_ca)
 bin/sky stack ${ca:+--extra-ca "$ca"} node:22 go:1.26 python:3.11
 export SKY_EXTRA_CA=$ca
 need_packages postgresql
+say "scheduler"; go run ./bench/scheduler
 say "receive"; go run ./bench/receive
 say "billing"; go run ./bench/billing
 say "build"; go run ./bench/build

@@ -85,8 +85,8 @@ type NodeChange struct {
 type Region struct {
 	Name           string `json:"name" example:"default"`
 	Nodes          int    `json:"nodes" doc:"That take new instances now"`
-	CPUMillis      int64  `json:"cpu_millis" doc:"Thousandths of a CPU that its nodes have"`
-	MemoryBytes    int64  `json:"memory_bytes" doc:"What its nodes have"`
+	CPUMillis      int64  `json:"cpu_millis" doc:"Thousandths of a CPU that its nodes may promise"`
+	MemoryBytes    int64  `json:"memory_bytes" doc:"What its nodes may promise"`
 	ReservedMillis int64  `json:"reserved_millis" doc:"What plans promise"`
 	ReservedBytes  int64  `json:"reserved_bytes" doc:"What plans promise"`
 	Full           bool   `json:"full" doc:"Whether nothing more fits"`
@@ -106,6 +106,9 @@ type Settings struct {
 	AppCacheMB              int    `json:"app_cache_mb" doc:"What the caches that one app's builds mount may take of it; 0 is no bound"`
 	MaxAppsPerOrganisation  int    `json:"max_apps_per_organisation" doc:"How many it may have"`
 	MaxOrganisationsPerUser int    `json:"max_organisations_per_user" doc:"How many somebody may make"`
+	CPUOvercommitPercent    int    `json:"cpu_overcommit_percent" doc:"How much of the nodes' CPUs plans may promise"`
+	MemoryOvercommitPercent int    `json:"memory_overcommit_percent" doc:"How much of the nodes' memory, less what is kept for the system, plans may promise"`
+	LostAfterSeconds        int    `json:"lost_after_seconds" doc:"A node that is offline for longer has its instances replaced elsewhere"`
 }
 
 // SettingsChange holds the settings to change; what is left out stays.
@@ -122,6 +125,9 @@ type SettingsChange struct {
 	AppCacheMB              *int    `json:"app_cache_mb,omitempty" doc:"What the caches that one app's builds mount may take of it; 0 is no bound"`
 	MaxAppsPerOrganisation  *int    `json:"max_apps_per_organisation,omitempty" doc:"How many it may have"`
 	MaxOrganisationsPerUser *int    `json:"max_organisations_per_user,omitempty" doc:"How many somebody may make"`
+	CPUOvercommitPercent    *int    `json:"cpu_overcommit_percent,omitempty" doc:"How much of the nodes' CPUs plans may promise"`
+	MemoryOvercommitPercent *int    `json:"memory_overcommit_percent,omitempty" doc:"How much of the nodes' memory, less what is kept for the system, plans may promise"`
+	LostAfterSeconds        *int    `json:"lost_after_seconds,omitempty" doc:"A node that is offline for longer has its instances replaced elsewhere"`
 }
 
 // Disk is what Sky keeps on the server's disks.

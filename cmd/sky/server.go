@@ -202,7 +202,7 @@ func (c *controlPlane) wire(ctx context.Context) error {
 		Authenticate: agentDoor(p), Assignments: p, Logs: p, Nodes: p, Logger: c.log,
 	})
 	p.Fleet = rolloutFleet{c.fleet}
-	p.Roller = &rollout.Roller{Store: p, Fleet: p.Fleet, Probe: c.probe, Patience: rolloutPatience}
+	p.Roller = &rollout.Roller{Store: p, Fleet: p.Fleet, Probe: c.probe, Patience: rolloutPatience, LostAfter: p.LostAfter}
 	if err := repos.Recover(ctx); err != nil {
 		return err
 	}

@@ -288,11 +288,18 @@ func (s *Store) billed(ctx context.Context, intervals []models.UsageInterval) (m
 
 // Notify inserts the notification unless one of its kind and ref is there.
 func (s *Store) Notify(ctx context.Context, notification *models.Notification) error {
+	_, err := s.NotifyFirst(ctx, notification)
+	return err
+}
+
+// NotifyFirst is Notify, and reports whether it was the first.
+func (s *Store) NotifyFirst(ctx context.Context, notification *models.Notification) (bool, error) {
 	once := clause.OnConflict{Columns: []clause.Column{{Name: "kind"}, {Name: "ref"}}, DoNothing: true}
-	if err := s.writer(ctx).Clauses(once).Create(notification).Error; err != nil {
-		return fmt.Errorf("notify: %w", err)
+	result := s.writer(ctx).Clauses(once).Create(notification)
+	if result.Error != nil {
+		return false, fmt.Errorf("notify: %w", result.Error)
 	}
-	return nil
+	return result.RowsAffected > 0, nil
 }
 
 // Notifications returns a page of the Organisation's notifications, newest

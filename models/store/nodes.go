@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/skypanel/sky/models"
 	"gorm.io/gorm"
@@ -64,14 +65,32 @@ type Reservation struct {
 
 // Reserved adds up by Node what the plans of its Instances promise.
 func (s *Store) Reserved(ctx context.Context) (map[models.ID]Reservation, error) {
+	return s.reservations(s.reader(ctx))
+}
+
+// ReservedOn is Reserved for these Nodes only.
+func (s *Store) ReservedOn(ctx context.Context, nodes []models.ID) (map[models.ID]Reservation, error) {
+	return s.reservations(s.reader(ctx).Where("i.node_id IN ?", nodes))
+}
+
+func (s *Store) reservations(query *gorm.DB) (map[models.ID]Reservation, error) {
 	var rows []Reservation
-	err := s.reader(ctx).Table("paas_instances AS i").Joins("LEFT JOIN paas_plans AS p ON p.id = i.plan_id").Group("i.node_id").
-		Select("i.node_id, COUNT(*) AS instances, CAST(COALESCE(SUM(p.cpu_millis), 0) AS BIGINT) AS cpu_millis, " +
-			"CAST(COALESCE(SUM(p.memory_bytes), 0) AS BIGINT) AS memory_bytes").Scan(&rows).Error
+	err := query.Table("paas_instances AS i").Joins("LEFT JOIN paas_plans AS p ON p.id = i.plan_id").Group("i.node_id").
+		Select("i.node_id, COUNT(*) AS instances, CAST(SUM(COALESCE(p.cpu_millis, ?)) AS BIGINT) AS cpu_millis, "+
+			"CAST(SUM(COALESCE(p.memory_bytes, ?)) AS BIGINT) AS memory_bytes", models.PlanlessCPUMillis, models.PlanlessMemoryBytes).
+		Scan(&rows).Error
 	if err != nil {
 		return nil, fmt.Errorf("add up reservations: %w", err)
 	}
 	return byID(rows, func(row Reservation) models.ID { return row.NodeID }), nil
+}
+
+// LockNodes returns all Nodes and keeps other transactions from changing them,
+// and from placing Instances, until this one ends. Nodes are locked in the order
+// in which assignments are numbered.
+func (s *Store) LockNodes(ctx context.Context) (map[models.ID]models.Node, error) {
+	rows, err := all[models.Node](forUpdate(s.writer(ctx)).Order("name"), "nodes")
+	return byID(rows, func(row models.Node) models.ID { return row.ID }), err
 }
 
 // DeleteNode removes a Node. One that is to run Instances is a Conflict.
@@ -103,6 +122,27 @@ func (s *Store) NoteNode(ctx context.Context, id models.ID, columns map[string]a
 		return fmt.Errorf("note how the node is: %w", err)
 	}
 	return nil
+}
+
+// NodeOffline notes that an online Node is offline since a time, and reports
+// whether it was online.
+func (s *Store) NodeOffline(ctx context.Context, id models.ID, at time.Time) (bool, error) {
+	query := s.writer(ctx).Model(&models.Node{}).Where("id = ? AND state = ?", id, models.NodeOnline)
+	return marked(query.UpdateColumns(map[string]any{"state": models.NodeOffline, "offline_since": at}))
+}
+
+// NodeLost notes that an offline Node is lost since a time, and reports whether it
+// was not yet.
+func (s *Store) NodeLost(ctx context.Context, id models.ID, at time.Time) (bool, error) {
+	query := s.writer(ctx).Model(&models.Node{}).Where("id = ? AND state = ? AND lost_at IS NULL", id, models.NodeOffline)
+	return marked(query.UpdateColumns(map[string]any{"lost_at": at}))
+}
+
+func marked(result *gorm.DB) (bool, error) {
+	if result.Error != nil {
+		return false, fmt.Errorf("note how the node is: %w", result.Error)
+	}
+	return result.RowsAffected > 0, nil
 }
 
 // NextGeneration counts a new Assignment for the Node and returns its number.

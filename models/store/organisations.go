@@ -144,6 +144,28 @@ func (s *Store) MembershipsOf(ctx context.Context, user models.ID) (map[models.I
 	return byID(rows, func(row models.Membership) models.ID { return row.OrganisationID }), err
 }
 
+// AdminOrganisations returns for each admin of the platform the Organisation that
+// they have owned for the longest.
+func (s *Store) AdminOrganisations(ctx context.Context) ([]models.ID, error) {
+	var owned []struct{ UserID, OrganisationID models.ID }
+	err := s.reader(ctx).Table("paas_memberships AS m").Joins("JOIN paas_users AS u ON u.id = m.user_id").
+		Joins("JOIN paas_organisations AS o ON o.id = m.organisation_id").
+		Where("u.admin = ? AND u.disabled = ? AND m.role = ? AND o.deleted_at IS NULL", true, false, models.RoleOwner).
+		Order("m.created_at, m.id").Select("m.user_id, m.organisation_id").Scan(&owned).Error
+	if err != nil {
+		return nil, fmt.Errorf("list the admins' organisations: %w", err)
+	}
+	had, told := map[models.ID]bool{}, map[models.ID]bool{}
+	var found []models.ID
+	for _, row := range owned {
+		if !had[row.UserID] && !told[row.OrganisationID] {
+			found = append(found, row.OrganisationID)
+		}
+		had[row.UserID], told[row.OrganisationID] = true, true
+	}
+	return found, nil
+}
+
 // Memberships returns a page of the Organisation's memberships.
 func (s *Store) Memberships(ctx context.Context, organisation models.ID, ask models.PageRequest) (models.Page[models.Membership], error) {
 	return page[models.Membership](s.reader(ctx).Where("organisation_id = ?", organisation), ask, "members", "created_at", "role")
