@@ -30,18 +30,11 @@ func Docker(t testing.TB) *client.Client {
 	return docker
 }
 
-// RemoveNode removes every container and network that a node's agent made, and
-// the images of the apps that it ran.
+// RemoveNode removes every container and network that a node's agent made.
 func RemoveNode(ctx context.Context, docker *client.Client, node string) error {
 	ofNode := filters.NewArgs(filters.Arg("label", "sky.node="+node))
-	containers, err := docker.ContainerList(ctx, container.ListOptions{All: true, Filters: ofNode})
-	if err != nil {
+	if err := removeContainers(ctx, docker, ofNode); err != nil {
 		return err
-	}
-	for _, found := range containers {
-		if err := docker.ContainerRemove(ctx, found.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
-			return err
-		}
 	}
 	networks, err := docker.NetworkList(ctx, network.ListOptions{Filters: ofNode})
 	if err != nil {
@@ -55,9 +48,27 @@ func RemoveNode(ctx context.Context, docker *client.Client, node string) error {
 	return nil
 }
 
-// RemoveAppImages removes the images that were built for the app with this id.
+func removeContainers(ctx context.Context, docker *client.Client, which filters.Args) error {
+	containers, err := docker.ContainerList(ctx, container.ListOptions{All: true, Filters: which})
+	if err != nil {
+		return err
+	}
+	for _, found := range containers {
+		if err := docker.ContainerRemove(ctx, found.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RemoveAppImages removes the images that were built for the app with this id, and
+// the containers that a killed server left of them: they have the images' labels.
 func RemoveAppImages(ctx context.Context, docker *client.Client, app string) error {
-	images, err := docker.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", "sky.app-id="+app))})
+	ofApp := filters.NewArgs(filters.Arg("label", "sky.app-id="+app))
+	if err := removeContainers(ctx, docker, ofApp); err != nil {
+		return err
+	}
+	images, err := docker.ImageList(ctx, image.ListOptions{Filters: ofApp})
 	if err != nil {
 		return err
 	}
