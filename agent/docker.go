@@ -267,11 +267,26 @@ func (d *docker) Stop(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, d.stopGrace(ctx, id)+engineTimeout)
+	defer cancel()
 	err = d.client.ContainerStop(ctx, id, containertypes.StopOptions{})
 	if err != nil && !errdefs.IsNotFound(err) {
 		return dockerError("stop container", err)
 	}
 	return nil
+}
+
+// stopGrace is how long the engine waits between SIGTERM and SIGKILL: what the
+// container was created with, or the engine's own ten seconds.
+func (d *docker) stopGrace(ctx context.Context, id string) time.Duration {
+	const engines = 10 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
+	defer cancel()
+	inspected, err := d.client.ContainerInspect(ctx, id)
+	if err != nil || inspected.Config == nil || inspected.Config.StopTimeout == nil {
+		return engines
+	}
+	return time.Duration(*inspected.Config.StopTimeout) * time.Second
 }
 
 // Remove implements engine.

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coreos/go-iptables/iptables"
@@ -291,4 +293,31 @@ func TestLimitsStayWithinTheNode(t *testing.T) {
 			t.Errorf("atMost(%d, %d) = %d", c.nanos, c.cpus, got)
 		}
 	}
+}
+
+// stuckLog is an engine that never ends a log that is followed.
+type stuckLog struct{ engine }
+
+func (stuckLog) Log(ctx context.Context, _ string, query logQuery, _ func(protocol.LogLine) error) error {
+	if !query.Follow {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestALogThatNeverEndsIsLeft: its container could not be removed else for as long
+// as a link has patience.
+func TestALogThatNeverEndsIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &shipper{engine: stuckLog{}, final: make(chan struct{})}
+		time.AfterFunc(time.Minute, func() { close(s.final) })
+		began := time.Now()
+		if err := s.follow(t.Context(), nil, newCursor(time.Time{})); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took != time.Minute+shipEnd {
+			t.Errorf("left after %s", took)
+		}
+	})
 }

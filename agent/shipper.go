@@ -17,6 +17,8 @@ const (
 	// shipLast bounds the wait for the rest of a log before its container is
 	// removed, while there is a link.
 	shipLast = 30 * time.Second
+	// shipEnd is how long a log that is followed may go on after the end.
+	shipEnd = 5 * time.Second
 	// patienceOffline is Agent.patience, but in tests.
 	patienceOffline = 5 * time.Second
 	// replay is read again before the resume point, so that lines of the same
@@ -139,7 +141,7 @@ func readBy(ctx context.Context, stream *protocol.Stream, target any) error {
 func (s *shipper) follow(ctx context.Context, stream *protocol.Stream, cursor *cursor) error {
 	for {
 		last := s.isFinal()
-		err := s.engine.Log(ctx, s.container.ID, logQuery{Since: cursor.since(), Follow: !last}, func(line protocol.LogLine) error {
+		err := s.read(ctx, logQuery{Since: cursor.since(), Follow: !last}, func(line protocol.LogLine) error {
 			if !cursor.advance(&line) {
 				return nil
 			}
@@ -156,6 +158,33 @@ func (s *shipper) follow(ctx context.Context, stream *protocol.Stream, cursor *c
 		case <-time.After(shipAgain):
 		}
 	}
+}
+
+// read reads the log once. A log that is followed is to end with its process; an
+// engine that was restarted meanwhile may never end it, so that it is left a while
+// after the end.
+func (s *shipper) read(ctx context.Context, query logQuery, line func(protocol.LogLine) error) error {
+	following, leave := context.WithCancel(ctx)
+	defer leave()
+	if query.Follow {
+		go func() {
+			select {
+			case <-following.Done():
+				return
+			case <-s.final:
+			}
+			select {
+			case <-following.Done():
+			case <-time.After(shipEnd):
+				leave()
+			}
+		}()
+	}
+	err := s.engine.Log(following, s.container.ID, query, line)
+	if err != nil && query.Follow && following.Err() != nil && ctx.Err() == nil {
+		return nil // left: what is there is read once more
+	}
+	return err
 }
 
 func (s *shipper) isFinal() bool {

@@ -213,7 +213,7 @@ func TestASecretIsNotReadable(t *testing.T) {
 }
 
 // TestImagesOfTheRegistry: what nodes pull is in the archive, but for what is
-// being pushed.
+// being pushed, and comes back from it.
 func TestImagesOfTheRegistry(t *testing.T) {
 	s, b, _ := lived(t)
 	for _, name := range []string{"blobs/sha256/aa/data", "repositories/app/_manifests/link", "repositories/app/_uploads/1/data"} {
@@ -221,7 +221,8 @@ func TestImagesOfTheRegistry(t *testing.T) {
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
 		require.NoError(t, os.WriteFile(path, []byte(name), 0o600))
 	}
-	found := members(t, archiveOf(t, s, b, BackupOptions{}))
+	archive := archiveOf(t, s, b, BackupOptions{})
+	found := members(t, archive)
 	require.Contains(t, found, "registry/blobs/sha256/aa/data")
 	require.Contains(t, found, "registry/repositories/app/_manifests/link")
 	for name := range found {
@@ -230,6 +231,12 @@ func TestImagesOfTheRegistry(t *testing.T) {
 	for name := range members(t, archiveOf(t, s, b, BackupOptions{WithoutImages: true})) {
 		require.False(t, strings.HasPrefix(name, "registry"), name)
 	}
+	dir := filepath.Join(t.TempDir(), "data")
+	_, err := Restore{DataDir: dir}.Run(t.Context(), bytes.NewReader(archive))
+	require.NoError(t, err)
+	content, err := os.ReadFile(filepath.Join(dir, "registry", "blobs", "sha256", "aa", "data"))
+	require.NoError(t, err)
+	require.Equal(t, "blobs/sha256/aa/data", string(content))
 }
 
 // TestLogsOfARunningSky: a segment goes in one form, and half-written files stay

@@ -122,7 +122,7 @@ func (s *staging) take(manifest Manifest, found member, content io.Reader) error
 	switch first {
 	case strings.TrimSuffix(databasePrefix, "/"):
 		path = filepath.Join(s.dir, unfinishedDir, filepath.FromSlash(rest))
-	case "repositories", "keys", "logs", filepath.Base(TokenFile("")):
+	case "repositories", "keys", "logs", "registry", filepath.Base(TokenFile("")):
 	default:
 		return damaged(fmt.Errorf("unknown member %q", found.name))
 	}

@@ -152,7 +152,7 @@ func (c *cli) adminRestore() *cobra.Command {
 
 func (c *cli) tellRestored(restore platform.Restore, manifest platform.Manifest) {
 	fmt.Fprintf(c.out, "restored %d apps as of %s into %s\n", manifest.Apps, manifest.Time.Format("2006-01-02 15:04:05 MST"), restore.DataDir)
-	fmt.Fprintln(c.out, "images are not in a backup: an app whose image this machine's Docker lacks needs another push to run")
+	fmt.Fprintln(c.out, "images of the old machine's Docker are not in a backup: an app whose image this machine's lacks needs another push to run here")
 }
 
 // snapshots lets backups copy the repositories.
