@@ -34,9 +34,16 @@ const (
 	archiveFormat  = 1
 	manifestName   = "manifest.json"
 	checksumsName  = "checksums.sha256"
-	databasePrefix = "database/"
+	databasePart   = "database"
+	databasePrefix = databasePart + "/"
 	tableSuffix    = ".jsonl"
-	maxManifest    = 1 << 20
+	// The directories that go into the data directory as they are, as the first
+	// admin's token does.
+	repositoriesPart = "repositories"
+	keysPart         = "keys"
+	logsPart         = "logs"
+	imagesPart       = "registry"
+	maxManifest      = 1 << 20
 )
 
 // Manifest says what an archive holds.
@@ -217,7 +224,7 @@ func (r *archiveReader) next() error {
 		return r.checkSums()
 	}
 	found := member{name: name, directory: header.Typeflag == tar.TypeDir, modified: header.ModTime}
-	if !filepath.IsLocal(name) || strings.Contains(name, `\`) || (!found.directory && header.Typeflag != tar.TypeReg) {
+	if !filepath.IsLocal(name) || strings.Contains(name, `\`) || !belongs(name) || (!found.directory && header.Typeflag != tar.TypeReg) {
 		return damaged(fmt.Errorf("member %q", header.Name))
 	}
 	sum := sha256.New()
@@ -232,6 +239,16 @@ func (r *archiveReader) next() error {
 		writeSum(&r.sums, name, sum.Sum(nil))
 	}
 	return nil
+}
+
+// belongs reports whether a restore has a place for a member. What has none is found
+// when a backup is verified, not when it is needed.
+func belongs(name string) bool {
+	switch part, _, _ := strings.Cut(name, "/"); part {
+	case databasePart, repositoriesPart, keysPart, logsPart, imagesPart, filepath.Base(TokenFile("")):
+		return true
+	}
+	return false
 }
 
 func (r *archiveReader) checkSums() error {

@@ -249,7 +249,7 @@ func (b *Backup) writeRepositories(ctx context.Context, archive *archiveWriter) 
 	add := func(path, name string) error { return archiveFile(archive, path, name) }
 	for _, app := range b.apps {
 		name := app.String() + ".git"
-		if err := archiveTree(ctx, archive, filepath.Join(b.snapshot.Dir(), name), "repositories/"+name, add); err != nil {
+		if err := archiveTree(ctx, archive, filepath.Join(b.snapshot.Dir(), name), repositoriesPart+"/"+name, add); err != nil {
 			return err
 		}
 	}
@@ -261,7 +261,7 @@ func (b *Backup) writeKeys(ctx context.Context, archive *archiveWriter) error {
 		return nil
 	}
 	add := func(path, name string) error { return archiveFile(archive, path, name) }
-	if err := archiveTree(ctx, archive, filepath.Join(b.dataDir, "keys"), "keys", add); err != nil {
+	if err := archiveTree(ctx, archive, filepath.Join(b.dataDir, keysPart), keysPart, add); err != nil {
 		return err
 	}
 	token := TokenFile(b.dataDir)
@@ -279,7 +279,7 @@ func (b *Backup) writeLogs(ctx context.Context, archive *archiveWriter) error {
 	}
 	const packed = ".zst"
 	sent := ""
-	return archiveTree(ctx, archive, filepath.Join(b.dataDir, "logs"), "logs", func(path, name string) error {
+	return archiveTree(ctx, archive, filepath.Join(b.dataDir, logsPart), logsPart, func(path, name string) error {
 		path, name = strings.TrimSuffix(path, packed), strings.TrimSuffix(name, packed)
 		if path == sent { // both were there: they are neighbours
 			return nil
@@ -301,7 +301,7 @@ func (b *Backup) writeImages(ctx context.Context, archive *archiveWriter) error 
 	if !b.manifest.Images {
 		return nil
 	}
-	return archiveTree(ctx, archive, filepath.Join(b.dataDir, "registry"), "registry", func(path, name string) error {
+	return archiveTree(ctx, archive, filepath.Join(b.dataDir, imagesPart), imagesPart, func(path, name string) error {
 		err := archiveFile(archive, path, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil

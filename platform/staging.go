@@ -118,13 +118,8 @@ func (s *staging) take(manifest Manifest, found member, content io.Reader) error
 		return err
 	}
 	path := filepath.Join(s.dir, filepath.FromSlash(found.name))
-	first, rest, _ := strings.Cut(found.name, "/")
-	switch first {
-	case strings.TrimSuffix(databasePrefix, "/"):
+	if part, rest, _ := strings.Cut(found.name, "/"); part == databasePart {
 		path = filepath.Join(s.dir, unfinishedDir, filepath.FromSlash(rest))
-	case "repositories", "keys", "logs", "registry", filepath.Base(TokenFile("")):
-	default:
-		return damaged(fmt.Errorf("unknown member %q", found.name))
 	}
 	if found.directory {
 		return os.MkdirAll(path, 0o700)
