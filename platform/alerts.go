@@ -116,17 +116,9 @@ func (p *Platform) shares(ctx context.Context) (map[string]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	states, err := p.Store.Nodes(ctx)
-	if err != nil {
-		return nil, err
-	}
-	online := map[models.ID]bool{}
-	for _, node := range states {
-		online[node.ID] = node.State == models.NodeOnline
-	}
 	shares, regions := map[string]float64{}, map[string]*scheduler.Node{}
 	for _, node := range nodes {
-		if node.Cordoned || !online[node.ID] {
+		if node.Cordoned || node.Offline {
 			continue
 		}
 		shares["node "+node.Name] = scheduler.Share(node.Reserved, node.Capacity)

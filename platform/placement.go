@@ -91,9 +91,6 @@ func checkRoom(ctx context.Context, tx *store.Store, nodes map[models.ID]models.
 
 // givePlan lets new Instances start with the plan that their App has now.
 func (p *Platform) givePlan(ctx context.Context, tx *store.Store, change rollout.Change) error {
-	if len(change.Add) == 0 {
-		return nil
-	}
 	app, err := tx.App(ctx, change.App)
 	for i := range change.Add {
 		change.Add[i].PlanID = app.PlanID
@@ -195,7 +192,8 @@ func (p *Platform) sizeOf(ctx context.Context, app models.App) (scheduler.Size, 
 	return scheduler.Size{CPUMillis: plan.CPUMillis, MemoryBytes: plan.MemoryBytes}, err
 }
 
-// candidates are the Nodes with what they have promised.
+// candidates are the Nodes with what they have promised, offline as the database
+// says.
 func (p *Platform) candidates(ctx context.Context) ([]scheduler.Node, error) {
 	options, err := p.Options(ctx)
 	if err != nil {
@@ -216,7 +214,7 @@ func (p *Platform) candidates(ctx context.Context) ([]scheduler.Node, error) {
 		}
 		promised := reserved[node.ID]
 		candidates = append(candidates, scheduler.Node{
-			ID: node.ID, Name: node.Name, Region: node.Region, Cordoned: node.Cordoned, Instances: promised.Instances,
+			ID: node.ID, Name: node.Name, Region: node.Region, Cordoned: node.Cordoned, Offline: !isOnline(node), Instances: promised.Instances,
 			Capacity: options.policy().Capacity(node.CPUs, node.MemoryBytes),
 			Reserved: scheduler.Size{CPUMillis: promised.CPUMillis, MemoryBytes: promised.MemoryBytes},
 		})

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/skypanel/sky/bench/internal/lab"
-	"github.com/skypanel/sky/internal/testenv"
 )
 
 // size is how much to fill in and to ask.
@@ -33,18 +32,7 @@ func run(ctx context.Context) error {
 	flag.IntVar(&given.clients, "clients", 16, "clients that ask at once")
 	flag.IntVar(&given.requests, "requests", 40, "requests of each client, for each row")
 	flag.Parse()
-	if err := measure(ctx, *sky, "SQLite", "", given); err != nil {
-		return err
-	}
-	address, end, err := testenv.StartPostgres()
-	if errors.Is(err, testenv.ErrNoPostgres) {
-		fmt.Println("PostgreSQL is not installed: not measured")
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(measure(ctx, *sky, "PostgreSQL", address, given), end())
+	return lab.OnServers(func(engine, url string) error { return measure(ctx, *sky, engine, url, given) })
 }
 
 func measure(ctx context.Context, sky, engine, address string, given size) (err error) {

@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/skypanel/sky/bench/internal/lab"
-	"github.com/skypanel/sky/internal/testenv"
 )
 
 // load is how much to send.
@@ -35,18 +34,7 @@ func run(ctx context.Context) error {
 	flag.IntVar(&given.clients, "clients", 32, "how many are sent at once")
 	flag.IntVar(&given.kills, "kills", 5, "how often Sky is killed")
 	flag.Parse()
-	if err := measure(ctx, *sky, "SQLite", "", given); err != nil {
-		return fmt.Errorf("SQLite: %w", err)
-	}
-	address, end, err := testenv.StartPostgres()
-	if errors.Is(err, testenv.ErrNoPostgres) {
-		fmt.Println("PostgreSQL is not installed: not measured")
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(measure(ctx, *sky, "PostgreSQL", address, given), end())
+	return lab.OnServers(func(engine, url string) error { return measure(ctx, *sky, engine, url, given) })
 }
 
 func measure(ctx context.Context, sky, engine, address string, given load) (err error) {

@@ -20,7 +20,15 @@ func OnEngines(measure func(engine, address string) error) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := measure("SQLite", filepath.Join(dir, "sky.db")); err != nil {
+	return each(filepath.Join(dir, "sky.db"), measure)
+}
+
+// OnServers calls measure with the --database-url of a Sky on SQLite, which is
+// empty, and then with that of one on an empty PostgreSQL, where one is installed.
+func OnServers(measure func(engine, url string) error) error { return each("", measure) }
+
+func each(sqlite string, measure func(engine, address string) error) (err error) {
+	if err := measure("SQLite", sqlite); err != nil {
 		return fmt.Errorf("SQLite: %w", err)
 	}
 	address, stop, err := testenv.StartPostgres()

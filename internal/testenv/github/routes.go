@@ -117,12 +117,11 @@ func (h *Host) writeRoutes() []route {
 }
 
 func (h *Host) pullRoutes() []route {
-	pulls := need{by: byAnyone, role: rolePull, permission: "pull_requests:read"}
 	read := need{by: byAnyone, role: rolePull, permission: "pull_requests:read"}
 	write := need{role: rolePull, permission: "pull_requests:write", scopes: []string{"repo", "public_repo"}}
 	return []route{
-		{"GET /api/v3/repos/{owner}/{repo}/pulls", pulls, h.listPulls},
-		{"GET /api/v3/repos/{owner}/{repo}/pulls/{number}", pulls, h.getPull},
+		{"GET /api/v3/repos/{owner}/{repo}/pulls", read, h.listPulls},
+		{"GET /api/v3/repos/{owner}/{repo}/pulls/{number}", read, h.getPull},
 		{"GET /api/v3/repos/{owner}/{repo}/issues/{number}/{id}", read, h.getComments},
 		{"POST /api/v3/repos/{owner}/{repo}/issues/{number}/comments", write, h.createComment},
 		{"PATCH /api/v3/repos/{owner}/{repo}/issues/comments/{id}", write, h.editComment},
