@@ -41,6 +41,7 @@ const (
 	buildWeight = "12"
 	sharesFile  = "cpu.shares"
 	weightFile  = "cpu.weight"
+	cpusFile    = "cpuset.cpus"
 	// diskEvery is how often the free disk space is looked at.
 	diskEvery = time.Second
 )
@@ -52,6 +53,7 @@ const (
 type warden struct {
 	id     string
 	limits Limits
+	cpus   string // that its steps stay on, as in cpuset.cpus; empty for all
 	// proc and groups are /proc and /sys/fs/cgroup, but in tests.
 	proc, groups string
 	held         map[string]bool // groups, by their path
@@ -67,7 +69,7 @@ type warden struct {
 }
 
 func newWarden(limits Limits) *warden {
-	return &warden{id: rand.Text(), limits: limits, proc: "/proc", groups: "/sys/fs/cgroup", held: map[string]bool{}, undone: map[*namespace]time.Time{}, coming: coming{hurry: make(chan struct{}, 1)}}
+	return &warden{id: rand.Text(), limits: limits, cpus: fewestCPUs(limits.CPUMillis, ownCPUs()), proc: "/proc", groups: "/sys/fs/cgroup", held: map[string]bool{}, undone: map[*namespace]time.Time{}, coming: coming{hurry: make(chan struct{}, 1)}}
 }
 
 // watch works until ctx ends. Where the server cannot see the engine's
@@ -198,6 +200,7 @@ func (w *warden) version1(group string) []setting {
 		{filepath.Join("memory", group, "memory.memsw.limit_in_bytes"), bytesText(w.limits.MemoryBytes)},
 		{filepath.Join("cpu", group, "cpu.cfs_quota_us"), quota(w.limits.CPUMillis, "-1")},
 		{filepath.Join("cpu", group, sharesFile), buildShares},
+		{filepath.Join("cpuset", group, cpusFile), w.cpus},
 		{filepath.Join("pids", group, "pids.max"), strconv.Itoa(buildPids)},
 	}, besideContainers(filepath.Join("cpu", filepath.Dir(group)), sharesFile, buildShares)...)
 }
@@ -209,6 +212,7 @@ func (w *warden) version2(group string) []setting {
 		{filepath.Join(group, "memory.oom.group"), "1"},
 		{filepath.Join(group, "cpu.max"), quota(w.limits.CPUMillis, "max")},
 		{filepath.Join(group, weightFile), buildWeight},
+		{filepath.Join(group, cpusFile), w.cpus},
 		{filepath.Join(group, "pids.max"), strconv.Itoa(buildPids)},
 	}, besideContainers(filepath.Dir(group), weightFile, buildWeight)...)
 }

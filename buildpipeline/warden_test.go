@@ -26,7 +26,7 @@ func write(t *testing.T, dir string, files map[string]string) {
 // process 7 is a step of its build and 8 of another's.
 func newTestWarden(t *testing.T, cgroup string) *warden {
 	w := newWarden(Limits{MemoryBytes: 1 << 20, CPUMillis: 1500})
-	w.proc, w.groups = t.TempDir(), t.TempDir()
+	w.proc, w.groups, w.cpus = t.TempDir(), t.TempDir(), "2,3"
 	write(t, w.proc, map[string]string{
 		"7/cgroup": strings.ReplaceAll(cgroup, "ID", "seven"), "7/root/run/secrets/sky-build": w.id,
 		"8/cgroup": strings.ReplaceAll(cgroup, "ID", "eight"), "8/root/run/secrets/sky-build": "another",
@@ -48,9 +48,10 @@ func TestWardenHoldsItsOwnSteps(t *testing.T) {
 	}{
 		"version 1": {
 			"12:pids:/docker/buildkit/ID\n9:memory:/docker/buildkit/ID\n4:cpu:/docker/buildkit/ID\n",
-			map[string]string{"memory/docker/buildkit/seven/x": "", "cpu/docker/buildkit/seven/x": "", "pids/docker/buildkit/seven/x": "", "memory/docker/buildkit/eight/x": ""},
+			map[string]string{"memory/docker/buildkit/seven/x": "", "cpu/docker/buildkit/seven/x": "", "cpuset/docker/buildkit/seven/x": "", "pids/docker/buildkit/seven/x": "", "memory/docker/buildkit/eight/x": ""},
 			map[string]string{
 				"memory/docker/buildkit/seven/memory.limit_in_bytes": "1048576", "cpu/docker/buildkit/seven/cpu.cfs_quota_us": "150000",
+				"cpuset/docker/buildkit/seven/cpuset.cpus": "2,3",
 				"cpu/docker/buildkit/seven/cpu.shares": "128", "cpu/docker/buildkit/cpu.shares": "128", "pids/docker/buildkit/seven/pids.max": "4096",
 			},
 			"memory/docker/buildkit/seven/memory.oom_control",
@@ -65,7 +66,7 @@ func TestWardenHoldsItsOwnSteps(t *testing.T) {
 			"0::/docker/buildkit/ID\n", map[string]string{"cgroup.controllers": "cpu memory", "docker/buildkit/seven/x": "", "docker/buildkit/eight/x": ""},
 			map[string]string{
 				"docker/buildkit/seven/memory.max": "1048576", "docker/buildkit/seven/memory.swap.max": "0",
-				"docker/buildkit/seven/cpu.max": "150000", "docker/buildkit/cpu.weight": "12", "docker/buildkit/seven/pids.max": "4096",
+				"docker/buildkit/seven/cpuset.cpus": "2,3", "docker/buildkit/seven/cpu.max": "150000", "docker/buildkit/cpu.weight": "12", "docker/buildkit/seven/pids.max": "4096",
 			},
 			"docker/buildkit/seven/memory.events",
 		},
@@ -95,6 +96,33 @@ func TestWardenHoldsItsOwnSteps(t *testing.T) {
 			require.NoError(t, w.explain(nil))
 		})
 	}
+}
+
+func TestFewestCPUs(t *testing.T) {
+	require.Empty(t, fewestCPUs(0, []int{0, 1}), "no limit")
+	require.Empty(t, fewestCPUs(1001, []int{0, 1}), "all of them")
+	require.Empty(t, fewestCPUs(1000, nil), "CPUs unknown")
+	seen := map[string]bool{}
+	for range 100 {
+		seen[fewestCPUs(1500, []int{0, 2, 5})] = true
+	}
+	require.Equal(t, map[string]bool{"0,2": true, "2,5": true, "5,0": true}, seen)
+	require.NotEmpty(t, ownCPUs())
+}
+
+// TestStepStaysOnItsCPUs asks a real step how many CPUs it has.
+func TestStepStaysOnItsCPUs(t *testing.T) {
+	b := newBench(t)
+	if os.Geteuid() != 0 || len(ownCPUs()) < 2 {
+		t.Skip("limits need root, and more than one CPU")
+	}
+	b.number++
+	_, err := b.Build(t.Context(), Job{
+		App: b.models().Name, AppID: b.app, Number: b.number, Log: b.log, Runtimes: ownDockerfiles, Limits: Limits{CPUMillis: 1000},
+		Files: commit(map[string]string{"Dockerfile": "FROM " + testBase + "\n" +
+			"RUN while [ $(nproc) != 1 ]; do sleep 0.01; done # " + b.app.String() + "\n"}),
+	})
+	require.NoError(t, err)
 }
 
 // TestWardenIsNotLedAstray: a step's own files are hostile.
