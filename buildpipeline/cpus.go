@@ -2,6 +2,7 @@ package buildpipeline
 
 import (
 	"math/rand/v2"
+	"os"
 	"strconv"
 	"strings"
 
@@ -39,4 +40,21 @@ func fewestCPUs(millis int64, cpus []int) string {
 		list = append(list, strconv.Itoa(cpus[(first+i)%len(cpus)]))
 	}
 	return strings.Join(list, ",")
+}
+
+// giveWay lets every process of an app that wakes take a CPU from the threads in a
+// directory of /proc, and from what they start, at once instead of when their slice
+// ends (sched(7), SCHED_IDLE). The policy weighs a step's processes among
+// themselves alone; what they all get beside the apps is their group's weight, so
+// that they do not starve.
+func giveWay(threads string) {
+	entries, err := os.ReadDir(threads)
+	if err != nil {
+		return // it has ended
+	}
+	for _, entry := range entries {
+		if id, err := strconv.Atoi(entry.Name()); err == nil {
+			_ = unix.SchedSetAttr(id, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0)
+		}
+	}
 }

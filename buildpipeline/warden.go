@@ -188,6 +188,7 @@ func (w *warden) hold(group, pid string) {
 			_ = os.WriteFile(filepath.Join(w.groups, to.path), []byte(to.value), 0o644)
 		}
 	}
+	giveWay(filepath.Join(w.proc, pid, "task"))
 }
 
 // setting is what to write into a file of a control group.

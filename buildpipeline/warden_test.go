@@ -110,17 +110,18 @@ func TestFewestCPUs(t *testing.T) {
 	require.NotEmpty(t, ownCPUs())
 }
 
-// TestStepStaysOnItsCPUs asks a real step how many CPUs it has.
-func TestStepStaysOnItsCPUs(t *testing.T) {
+// TestStepLeavesCPUsToApps asks a real step how many CPUs it has, and how it is
+// scheduled.
+func TestStepLeavesCPUsToApps(t *testing.T) {
 	b := newBench(t)
 	if os.Geteuid() != 0 || len(ownCPUs()) < 2 {
 		t.Skip("limits need root, and more than one CPU")
 	}
 	b.number++
 	_, err := b.Build(t.Context(), Job{
-		App: b.models().Name, AppID: b.app, Number: b.number, Log: b.log, Runtimes: ownDockerfiles, Limits: Limits{CPUMillis: 1000},
+		App: b.models().Name, AppID: b.app, Number: b.number, Log: b.log, Runtimes: ownDockerfiles, Limits: Limits{CPUMillis: 1000, Time: time.Minute},
 		Files: commit(map[string]string{"Dockerfile": "FROM " + testBase + "\n" +
-			"RUN while [ $(nproc) != 1 ]; do sleep 0.01; done # " + b.app.String() + "\n"}),
+			"RUN until python3 -c 'import os; assert len(os.sched_getaffinity(0)) == 1 and os.sched_getscheduler(0) == os.SCHED_IDLE'; do sleep 0.01; done # " + b.app.String() + "\n"}),
 	})
 	require.NoError(t, err)
 }
