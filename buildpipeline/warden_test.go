@@ -52,7 +52,7 @@ func TestWardenHoldsItsOwnSteps(t *testing.T) {
 			map[string]string{
 				"memory/docker/buildkit/seven/memory.limit_in_bytes": "1048576", "cpu/docker/buildkit/seven/cpu.cfs_quota_us": "150000",
 				"cpuset/docker/buildkit/seven/cpuset.cpus": "2,3",
-				"cpu/docker/buildkit/seven/cpu.shares": "128", "cpu/docker/buildkit/cpu.shares": "128", "pids/docker/buildkit/seven/pids.max": "4096",
+				"cpu/docker/buildkit/seven/cpu.shares":     "128", "cpu/docker/buildkit/cpu.shares": "128", "pids/docker/buildkit/seven/pids.max": "4096",
 			},
 			"memory/docker/buildkit/seven/memory.oom_control",
 		},
