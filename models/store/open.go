@@ -71,14 +71,27 @@ func OpenPostgres(ctx context.Context, dsn string) (*Store, error) {
 }
 
 func postgresDialector(dsn string) (gorm.Dialector, error) {
+	config, err := parsePostgres(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return pooled(config, scanTimesAsUTC), nil
+}
+
+func parsePostgres(dsn string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return nil, errors.New("the database URL cannot be read") // err would show the password
 	}
-	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(scanTimesAsUTC))
+	return config, nil
+}
+
+// pooled has every new session begin with a call of begin.
+func pooled(config *pgx.ConnConfig, begin func(context.Context, *pgx.Conn) error) gorm.Dialector {
+	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(begin))
 	pool.SetMaxOpenConns(postgresMaxOpen)
 	pool.SetMaxIdleConns(postgresMaxOpen)
-	return postgres.New(postgres.Config{Conn: pool}), nil
+	return postgres.New(postgres.Config{Conn: pool})
 }
 
 func scanTimesAsUTC(_ context.Context, conn *pgx.Conn) error {
