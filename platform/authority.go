@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -100,16 +101,46 @@ func serial() *big.Int {
 // certify makes a certificate for a Node, of the key that a request holds; what else
 // the request says counts for nothing.
 func (a *Authority) certify(node models.ID, request *x509.CertificateRequest) ([]byte, error) {
-	template := &x509.Certificate{
-		SerialNumber: serial(), Subject: pkix.Name{CommonName: node.String()}, DNSNames: []string{protocol.PeerName(node.String())},
-		NotBefore: time.Now().Add(-clockSkew), NotAfter: time.Now().Add(peerLife), KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-	}
-	made, err := x509.CreateCertificate(rand.Reader, template, a.certificate, request.PublicKey, a.key)
+	made, err := a.sign(node.String(), protocol.PeerName(node.String()), request.PublicKey)
 	if err != nil {
 		return nil, fmt.Errorf("certify a node: %w", err)
 	}
 	return made, nil
+}
+
+// sign makes a certificate for either end of a connection.
+func (a *Authority) sign(subject, name string, key any) ([]byte, error) {
+	template := &x509.Certificate{
+		SerialNumber: serial(), Subject: pkix.Name{CommonName: subject}, DNSNames: []string{name},
+		NotBefore: time.Now().Add(-clockSkew), NotAfter: time.Now().Add(peerLife), KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
+	}
+	return x509.CreateCertificate(rand.Reader, template, a.certificate, key, a.key)
+}
+
+// controlPlaneName is the name of every control plane in its certificate.
+const controlPlaneName = "control-plane.sky"
+
+// ControlPlane returns either end's configuration of a connection between control
+// planes, with a certificate of a key made for it. Nodes are refused.
+func (a *Authority) ControlPlane() (*tls.Config, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make a control plane's key: %w", err)
+	}
+	made, err := a.sign(controlPlaneName, controlPlaneName, &key.PublicKey)
+	if err != nil {
+		return nil, fmt.Errorf("certify a control plane: %w", err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(a.certificate)
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{{Certificate: [][]byte{made}, PrivateKey: key}},
+		RootCAs: pool, ServerName: controlPlaneName, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
+		VerifyConnection: func(state tls.ConnectionState) error {
+			return state.PeerCertificates[0].VerifyHostname(controlPlaneName)
+		},
+	}, nil
 }
 
 // CertifyNode certifies an agent's key as its Node's, for other Nodes. It returns

@@ -16,6 +16,7 @@ import (
 	"github.com/skypanel/sky/buildpipeline"
 	"github.com/skypanel/sky/gitserver"
 	"github.com/skypanel/sky/gitserver/packfile"
+	"github.com/skypanel/sky/models/store"
 	"github.com/spf13/pflag"
 )
 
@@ -31,6 +32,7 @@ type serverConfig struct {
 	proxies     []string
 	apiRate     int
 	databaseURL string
+	replica     string // where other control planes of the database reach this one; empty is alone
 	dockerHost  string
 	peer        string // where other nodes reach this one; empty is nowhere
 	extraCA     string
@@ -55,6 +57,7 @@ func (c *serverConfig) bind(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&c.proxies, "trusted-proxies", nil, "networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8")
 	flags.IntVar(&c.apiRate, "api-rate", 600, "requests per minute that each token and session has; 0 is without a limit")
 	flags.StringVar(&c.databaseURL, "database-url", os.Getenv("DATABASE_URL"), "PostgreSQL; empty uses SQLite in the data directory")
+	flags.StringVar(&c.replica, "replica", "", "address at which other control planes of the same PostgreSQL database and data directory reach this one, such as 10.0.0.5:7444; empty where it is the only one")
 	flags.StringVar(&c.dockerHost, "docker-host", "", "Docker's address; empty as the docker command finds it")
 	flags.StringVar(&c.peer, "peer", "", "address at which other nodes reach this machine's instances, over TLS, such as :7443; empty where this is the only one")
 	flags.StringVar(&c.extraCA, "extra-ca", "", "PEM file of certificate authorities that builds trust too")
@@ -86,6 +89,7 @@ func (c *serverConfig) check() error {
 			errs = append(errs, usagef("--%s %q is not an address such as 127.0.0.1:8080", address.flag, address.value))
 		}
 	}
+	errs = append(errs, c.checkReplica())
 	if c.domain == "" || strings.ContainsAny(c.domain, "/: *") {
 		errs = append(errs, usagef("--domain %q is not a domain name", c.domain))
 	}
@@ -113,6 +117,21 @@ func (c *serverConfig) check() error {
 		return err
 	}
 	return os.MkdirAll(c.dataDir, 0o700)
+}
+
+// checkReplica says why this cannot be one of several control planes.
+func (c *serverConfig) checkReplica() error {
+	if c.replica == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(c.replica)
+	if ip := net.ParseIP(host); err != nil || host == "" || (ip != nil && ip.IsUnspecified()) || len(c.replica) > store.MaxAddress {
+		return usagef("--replica %q is not an address that others can reach, such as 10.0.0.5:7444, of at most %d characters", c.replica, store.MaxAddress)
+	}
+	if c.databaseURL == "" {
+		return usagef("--replica needs --database-url: only PostgreSQL serves several control planes")
+	}
+	return nil
 }
 
 // checkPublicURL derives the public URL where there is none, and says what is

@@ -18,6 +18,7 @@ import (
 	"github.com/skypanel/sky/buildpipeline"
 	"github.com/skypanel/sky/fleet"
 	"github.com/skypanel/sky/gitserver"
+	"github.com/skypanel/sky/internal/relay"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/models/store"
 	"github.com/skypanel/sky/platform"
@@ -39,9 +40,9 @@ func serverCommand(s streams) *cobra.Command {
 	command := &cobra.Command{
 		Use: "server", Short: "Run the control plane; agents run elsewhere", Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			c, err := newControlPlane(command.Context(), config, s.err)
+			c, err := newControlPlane(command.Context(), config, s)
 			if err != nil {
-				return err
+				return ignore(err, context.Canceled) // ended while it stood by
 			}
 			return c.run(command.Context(), func(context.Context) error {
 				c.announceSetup(s)
@@ -71,21 +72,32 @@ type controlPlane struct {
 	ssh      *gitserver.SSH
 	httpL    net.Listener
 	sshL     net.Listener
+	replicaL net.Listener
+	relay    *relay.Relay      // nil where this is the only control plane
+	lead     *store.Leadership // nil on SQLite
 }
 
 // newControlPlane opens everything that a control plane needs. Nothing is
 // served yet.
-func newControlPlane(ctx context.Context, config *serverConfig, logTo io.Writer) (*controlPlane, error) {
+func newControlPlane(ctx context.Context, config *serverConfig, s streams) (*controlPlane, error) {
 	if err := config.check(); err != nil {
 		return nil, err
 	}
-	log, err := newLogger(logTo, config.logLevel)
+	log, err := newLogger(s.err, config.logLevel)
 	if err != nil {
 		return nil, err
 	}
 	c := &controlPlane{config: config, log: log}
-	if c.lock, err = lockDataDir(config.dataDir); err != nil {
-		return nil, err
+	if config.replica == "" {
+		if c.lock, err = lockDataDir(config.dataDir); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.listen(); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	if err := c.awaitLead(ctx, s.out); err != nil {
+		return nil, errors.Join(err, c.close())
 	}
 	if err := platform.CheckRestored(config.dataDir); err != nil {
 		return nil, errors.Join(err, c.close())
@@ -117,14 +129,16 @@ func lockDataDir(dir string) (*os.File, error) {
 	return file, nil
 }
 
-func (c *controlPlane) open(ctx context.Context) error {
-	var err error
+func (c *controlPlane) listen() (err error) {
 	if c.httpL, err = listen("http", c.config.http); err != nil {
 		return err
 	}
-	if c.sshL, err = listen("ssh", c.config.ssh); err != nil {
-		return err
-	}
+	c.sshL, err = listen("ssh", c.config.ssh)
+	return err
+}
+
+func (c *controlPlane) open(ctx context.Context) error {
+	var err error
 	if c.store, err = c.openStore(ctx); err != nil {
 		return err
 	}
@@ -164,8 +178,8 @@ func listen(flag, address string) (net.Listener, error) {
 }
 
 func (c *controlPlane) openStore(ctx context.Context) (*store.Store, error) {
-	if c.config.databaseURL != "" {
-		return store.OpenPostgres(ctx, c.config.databaseURL)
+	if c.lead != nil {
+		return c.lead.Open(ctx)
 	}
 	return store.OpenSQLite(ctx, filepath.Join(c.config.dataDir, "sky.db"))
 }
@@ -263,6 +277,8 @@ func (c *controlPlane) run(ctx context.Context, beside func(ctx context.Context)
 	if err := c.prepare(ctx); err != nil {
 		return errors.Join(err, c.close())
 	}
+	go c.endWhenDeposed(ctx)
+	c.begin()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return ignore(c.http.Serve(c.httpL), http.ErrServerClosed) })
 	group.Go(func() error { return c.ssh.Serve(c.sshL) })
@@ -318,7 +334,7 @@ func ignore(err, harmless error) error {
 // close lets go of everything that open took.
 func (c *controlPlane) close() error {
 	var errs []error
-	for _, listener := range []net.Listener{c.httpL, c.sshL} {
+	for _, listener := range []net.Listener{c.httpL, c.sshL, c.replicaL} {
 		if listener != nil {
 			_ = listener.Close() // closed already when it was served
 		}
@@ -335,7 +351,13 @@ func (c *controlPlane) close() error {
 	if c.store != nil {
 		errs = append(errs, c.store.Close())
 	}
-	return errors.Join(append(errs, c.lock.Close())...)
+	if c.lead != nil {
+		errs = append(errs, c.lead.Close())
+	}
+	if c.lock != nil {
+		errs = append(errs, c.lock.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // ownProgram is the file of this program; "" when it cannot be told.

@@ -30,7 +30,10 @@ func upCommand(s streams) *cobra.Command {
 }
 
 func up(ctx context.Context, config *serverConfig, s streams) error {
-	c, err := newControlPlane(ctx, config, s.err)
+	if config.replica != "" {
+		return usagef("--replica is for sky server: one of several control planes has no node of its own")
+	}
+	c, err := newControlPlane(ctx, config, s)
 	if err != nil {
 		return err
 	}

@@ -191,4 +191,3 @@ func hangUp(conn *pgx.Conn) error {
 	defer cancel()
 	return conn.Close(ctx)
 }
-
