@@ -29,6 +29,7 @@ type serverConfig struct {
 	ingress     string
 	domain      string
 	publicURL   string
+	publicSSH   string
 	proxies     []string
 	apiRate     int
 	databaseURL string
@@ -54,6 +55,7 @@ func (c *serverConfig) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&c.ingress, "ingress", "127.0.0.1:8000", "address at which apps answer")
 	flags.StringVar(&c.domain, "domain", "localhost", "apps answer at APP.<domain>")
 	flags.StringVar(&c.publicURL, "public-url", "", "where people reach the API, such as https://sky.example.com; empty derives it from --http")
+	flags.StringVar(&c.publicSSH, "public-ssh", "", "where people reach the git server, such as sky.example.com:22; empty derives it from --ssh")
 	flags.StringSliceVar(&c.proxies, "trusted-proxies", nil, "networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8")
 	flags.IntVar(&c.apiRate, "api-rate", 600, "requests per minute that each token and session has; 0 is without a limit")
 	flags.StringVar(&c.databaseURL, "database-url", os.Getenv("DATABASE_URL"), "PostgreSQL; empty uses SQLite in the data directory")
@@ -89,7 +91,7 @@ func (c *serverConfig) check() error {
 			errs = append(errs, usagef("--%s %q is not an address such as 127.0.0.1:8080", address.flag, address.value))
 		}
 	}
-	errs = append(errs, c.checkReplica())
+	errs = append(errs, c.checkReplica(), c.checkPublicSSH())
 	if c.domain == "" || strings.ContainsAny(c.domain, "/: *") {
 		errs = append(errs, usagef("--domain %q is not a domain name", c.domain))
 	}
@@ -148,6 +150,18 @@ func (c *serverConfig) checkPublicURL() error {
 		return usagef("--public-url %q is not an address such as https://sky.example.com", c.publicURL)
 	}
 	c.publicURL = address.Scheme + "://" + address.Host
+	return nil
+}
+
+// checkPublicSSH derives the public address where there is none, and says what is
+// wrong with the one that there is.
+func (c *serverConfig) checkPublicSSH() error {
+	if c.publicSSH == "" {
+		c.publicSSH = reachable(c.ssh, c.domain)
+	}
+	if host, port, err := net.SplitHostPort(c.publicSSH); err != nil || host == "" || port == "" {
+		return usagef("--public-ssh %q is not an address such as sky.example.com:22", c.publicSSH)
+	}
 	return nil
 }
 

@@ -249,7 +249,7 @@ func (c *controlPlane) doors(repos *gitserver.Repositories) error {
 		Link: c.fleet.Handler(), LinkPath: protocol.LinkPath, Version: version, Program: ownProgram(), Log: c.log,
 		TrustedProxies: c.config.proxies, RequestsPerMinute: c.config.apiRate,
 		GitURL: func(app string) string {
-			return "ssh://git@" + reachable(c.config.ssh, c.config.domain) + "/" + app + ".git"
+			return "ssh://git@" + c.config.publicSSH + "/" + app + ".git"
 		},
 	})
 	git := &gitserver.HTTP{Door: door}

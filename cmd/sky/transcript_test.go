@@ -39,6 +39,8 @@ func TestTranscripts(t *testing.T) {
 				return testenv.NewSmallEngine(t, megabytes, "sky-stack/python-run:3.11")
 			}
 			s.newLab = func() *testenv.Lab { return testenv.NewLab(t) }
+			s.newDatabase = func() string { return testenv.Postgres(t) }
+			s.freeAddr = func() string { return testenv.FreeAddr(t) }
 			env.Defer(func() { s.end(t, docker) })
 			return s.setup(t)
 		},
@@ -47,7 +49,7 @@ func TestTranscripts(t *testing.T) {
 			"load": cmdLoad, "edit": cmdEdit, "pushes": cmdPushes, "containers": cmdContainers,
 			"engine": cmdEngine, "push-start": cmdPushStart, "push-kill": cmdPushKill, "push-wait": cmdPushWait,
 			"forget": cmdForget, "example": cmdExample, "github": cmdGitHub, "connect": cmdConnect, "eventually-github": cmdEventuallyGitHub,
-			"server": cmdServer, "lab": cmdLab,
+			"server": cmdServer, "lab": cmdLab, "replica": cmdReplica,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "long" { // what takes minutes: make apps
@@ -76,6 +78,10 @@ type scene struct {
 	host   *github.Host
 	lab    *testenv.Lab
 	newLab func() *testenv.Lab
+
+	newDatabase func() string
+	freeAddr    func() string
+	replicas    map[string]*replica
 	doors  []string // of the lab's machines, which requests take in turn
 	asked  atomic.Uint32
 	server *exec.Cmd
@@ -164,13 +170,23 @@ func (s *scene) end(t *testing.T, docker dockerClient) {
 		_ = p.command.Process.Kill()
 		_ = p.command.Wait()
 	}
-	if s.server.ProcessState == nil {
-		_ = s.server.Process.Kill()
-		_ = s.server.Wait()
+	servers := []*exec.Cmd{s.server}
+	for _, r := range s.replicas {
+		servers = append(servers, r.command)
+	}
+	for _, server := range servers {
+		if server.ProcessState == nil {
+			_ = server.Process.Kill()
+			_ = server.Wait()
+		}
 	}
 	if t.Failed() {
-		if text, err := os.ReadFile(filepath.Join(s.dir, "server.log")); err == nil {
-			t.Logf("server.log:\n%s", text)
+		servers, _ := filepath.Glob(filepath.Join(s.dir, "server*.log"))
+		agents, _ := filepath.Glob(filepath.Join(s.dir, "*", "data", "agent.log"))
+		for _, log := range append(servers, agents...) {
+			if text, err := os.ReadFile(log); err == nil {
+				t.Logf("%s:\n%s", filepath.Base(log), text)
+			}
 		}
 	}
 	if s.engine != nil {
