@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gin-gonic/gin"
+	"github.com/skypanel/sky/agent/protocol"
 	"github.com/skypanel/sky/models"
 )
 
@@ -25,6 +26,9 @@ func (s *server) install(engine *gin.Engine) {
 		c.Data(http.StatusOK, "text/x-shellscript; charset=utf-8", []byte(strings.ReplaceAll(installScript, "@SERVER@", s.installAddress())))
 	})
 	engine.GET(internalPrefix+"/program/:machine", s.program)
+	if authority := s.Platform.Settings.AgentCA; len(authority) > 0 {
+		engine.GET(protocol.AuthorityPath, func(c *gin.Context) { c.Data(http.StatusOK, "application/x-pem-file", authority) })
+	}
 }
 
 // installAddress is our address as the script quotes it.

@@ -7,6 +7,7 @@
 #   SKY_DATA_DIR  where the agent keeps state   /var/lib/sky-agent
 #   SKY_INGRESS   where apps answer             0.0.0.0:80
 #   SKY_SERVICE   systemd or none               systemd where there is one
+#   SKY_CA        the authority of the address' certificate, where it is no public one
 set -eu
 server='@SERVER@'
 bin=${SKY_BIN:-/usr/local/bin/sky}
@@ -51,7 +52,7 @@ say "fetching sky from $server"
 mkdir -p "$(dirname "$bin")" "$data"
 chmod 700 "$data"
 printf 'Authorization: Bearer %s\n' "$SKY_JOIN" |
-  curl -fsS -H @- -o "$bin.new" "$server/api/internal/paas/program/$(uname -m)" ||
+  curl -fsS ${SKY_CA:+--cacert "$SKY_CA"} -H @- -o "$bin.new" "$server/api/internal/paas/program/$(uname -m)" ||
   fail "the control plane did not give its program: is the join token still valid?"
 chmod 755 "$bin.new"
 mv -f "$bin.new" "$bin"

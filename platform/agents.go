@@ -54,7 +54,8 @@ var errJoin = models.Errorf(models.Unauthorized, "the join token is not valid, w
 
 // joining finds the Node that a join token registers.
 func (p *Platform) joining(ctx context.Context, token string) (models.Node, error) {
-	node, err := p.Store.NodeByJoin(ctx, hashToken(token))
+	secret, _ := protocol.SplitJoinToken(token)
+	node, err := p.Store.NodeByJoin(ctx, hashToken(secret))
 	if models.IsCode(err, models.NotFound) || (err == nil && joinSpent(node)) {
 		return models.Node{}, errJoin
 	}

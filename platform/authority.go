@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net"
 	"os"
 	"time"
 
@@ -101,7 +102,7 @@ func serial() *big.Int {
 // certify makes a certificate for a Node, of the key that a request holds; what else
 // the request says counts for nothing.
 func (a *Authority) certify(node models.ID, request *x509.CertificateRequest) ([]byte, error) {
-	made, err := a.sign(node.String(), protocol.PeerName(node.String()), request.PublicKey)
+	made, err := a.sign(node.String(), []string{protocol.PeerName(node.String())}, request.PublicKey)
 	if err != nil {
 		return nil, fmt.Errorf("certify a node: %w", err)
 	}
@@ -109,13 +110,37 @@ func (a *Authority) certify(node models.ID, request *x509.CertificateRequest) ([
 }
 
 // sign makes a certificate for either end of a connection.
-func (a *Authority) sign(subject, name string, key any) ([]byte, error) {
+func (a *Authority) sign(subject string, hosts []string, key any) ([]byte, error) {
 	template := &x509.Certificate{
-		SerialNumber: serial(), Subject: pkix.Name{CommonName: subject}, DNSNames: []string{name},
+		SerialNumber: serial(), Subject: pkix.Name{CommonName: subject},
 		NotBefore: time.Now().Add(-clockSkew), NotAfter: time.Now().Add(peerLife), KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
 	}
+	for _, host := range hosts {
+		if ip := net.ParseIP(host); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, host)
+		}
+	}
 	return x509.CreateCertificate(rand.Reader, template, a.certificate, key, a.key)
+}
+
+// Certificate is the authority's own, in PEM.
+func (a *Authority) Certificate() []byte { return []byte(inPEM(a.certificate.Raw)) }
+
+// Website returns a certificate for a website of these names and addresses, and when
+// it is to be made anew.
+func (a *Authority) Website(hosts []string) (*tls.Certificate, time.Time, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("make a website's key: %w", err)
+	}
+	made, err := a.sign(hosts[0], hosts, &key.PublicKey)
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("certify a website: %w", err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{made}, PrivateKey: key}, time.Now().Add(peerLife / 2), nil
 }
 
 // controlPlaneName is the name of every control plane in its certificate.
@@ -128,7 +153,7 @@ func (a *Authority) ControlPlane() (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a control plane's key: %w", err)
 	}
-	made, err := a.sign(controlPlaneName, controlPlaneName, &key.PublicKey)
+	made, err := a.sign(controlPlaneName, []string{controlPlaneName}, &key.PublicKey)
 	if err != nil {
 		return nil, fmt.Errorf("certify a control plane: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/skypanel/sky/agent/protocol"
 	"github.com/skypanel/sky/internal/narrative"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/models/store"
@@ -43,16 +44,22 @@ func (p *Platform) AddNode(ctx context.Context, actor models.Actor, name, region
 		return models.Node{}, "", models.Errorf(models.Invalid, "node name %q is not allowed", narrative.Clean(name)).WithField("name").
 			WithRemedy("use lower-case letters, digits and dashes")
 	}
-	token := newSecret()
+	secret := newSecret()
 	expires := now().Add(joinTokenLife)
 	node := models.Node{
-		ID: models.NewID(), Name: name, State: models.NodePending, Region: region, JoinHash: hashToken(token),
+		ID: models.NewID(), Name: name, State: models.NodePending, Region: region, JoinHash: hashToken(secret),
 		JoinExpiresAt: &expires, CreatedAt: now(),
 	}
 	err := p.commit(ctx, actor, fact{kind: "node.add", detail: name}, func(tx *store.Store) error {
 		return taken(tx.CreateNode(ctx, &node), "node", name)
 	})
-	return node, token, err
+	return node, p.joinToken(secret), err
+}
+
+// joinToken is what an admin hands to a machine: it registers, and knows us by our
+// authority where we have one of our own.
+func (p *Platform) joinToken(secret string) string {
+	return protocol.JoinToken(secret, protocol.Pin(p.Settings.AgentCA))
 }
 
 // NodesAsked narrows a list of Nodes.
@@ -237,13 +244,13 @@ func (p *Platform) RejoinNode(ctx context.Context, actor models.Actor, name stri
 	if err != nil {
 		return models.Node{}, "", err
 	}
-	token, expires := newSecret(), now().Add(joinTokenLife)
+	secret, expires := newSecret(), now().Add(joinTokenLife)
 	err = p.commit(ctx, actor, fact{kind: "node.rejoin", detail: name}, func(tx *store.Store) error {
 		view.Node, err = tx.UpdateNode(ctx, view.ID, func(row *models.Node) error {
-			row.JoinHash, row.JoinExpiresAt = hashToken(token), &expires
+			row.JoinHash, row.JoinExpiresAt = hashToken(secret), &expires
 			return nil
 		})
 		return err
 	})
-	return view.Node, token, err
+	return view.Node, p.joinToken(secret), err
 }

@@ -134,6 +134,9 @@ type Settings struct {
 	// PublicURL is where people reach the API, without a slash at its end. All
 	// links that Sky makes begin with it, whatever a request's Host says.
 	PublicURL string
+	// AgentCA is the authority, in PEM, by which Nodes know PublicURL's certificate;
+	// empty where it is one that everybody trusts, or there is no TLS.
+	AgentCA []byte
 	// Domain is the platform's domain: an App answers at APP.Domain.
 	Domain string
 	// IngressAddr is where the ingress listens on this machine.

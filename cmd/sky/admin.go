@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/docker/go-units"
+	"github.com/skypanel/sky/agent/protocol"
 	v1 "github.com/skypanel/sky/api/v1"
 	"github.com/skypanel/sky/models"
 	"github.com/spf13/cobra"
@@ -146,8 +147,20 @@ func (c *cli) nodesAdd() *cobra.Command {
 }
 
 func (c *cli) joinCommand(client *v1.Client, join v1.JoinToken, err error) error {
-	return did(c, join, err, "run this on the node, as root, within an hour:\n  curl -fsSL %s/api/internal/paas/install.sh | SKY_JOIN=%s sh",
-		strings.TrimSuffix(client.URL, "/"), join.Token)
+	return did(c, join, err, "run this on the node, as root, within an hour:\n  %s", installCommand(strings.TrimSuffix(client.URL, "/"), join.Token))
+}
+
+// installCommand makes a machine a node. Where the control plane has an authority of
+// its own, that is fetched first, and held against the token's pin.
+func installCommand(server, token string) string {
+	script := server + "/api/internal/paas/install.sh"
+	_, pin := protocol.SplitJoinToken(token)
+	if pin == "" {
+		return fmt.Sprintf("curl -fsSL %s | SKY_JOIN=%s sh", script, token)
+	}
+	const ca = "/tmp/sky-ca.pem"
+	return fmt.Sprintf("curl -fsSk %s -o %s && echo '%s  %s' | sha256sum -c --quiet && curl -fsSL --cacert %s %s | SKY_CA=%s SKY_JOIN=%s sh",
+		server+protocol.AuthorityPath, ca, pin, ca, ca, script, ca, token)
 }
 
 func (c *cli) adminOrgs() *cobra.Command {

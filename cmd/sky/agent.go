@@ -77,7 +77,7 @@ func runAgent(ctx context.Context, config *agentConfig, s streams) error {
 	}
 	a, err := agent.New(agent.Config{
 		NodeID: credential.held.NodeID, DataDir: filepath.Join(config.dataDir, "agent"), ServerURL: config.server,
-		Token: credential.token, DockerHost: config.dockerHost, Listener: ingress, PeerAddr: config.peer, Version: version, Logger: log,
+		Token: credential.token, HTTPClient: credential.client, DockerHost: config.dockerHost, Listener: ingress, PeerAddr: config.peer, Version: version, Logger: log,
 	})
 	if err != nil {
 		return err
@@ -91,6 +91,7 @@ func runAgent(ctx context.Context, config *agentConfig, s streams) error {
 type credential struct {
 	server string
 	path   string
+	client *http.Client // trusts whom the join token says
 
 	mu      sync.Mutex
 	held    v1.Credential
@@ -101,6 +102,10 @@ type credential struct {
 // token.
 func openCredential(ctx context.Context, config *agentConfig) (*credential, error) {
 	c := &credential{server: config.server, path: filepath.Join(config.dataDir, "agent-credential.json")}
+	var err error
+	if c.client, err = pinnedClient(ctx, config); err != nil {
+		return nil, err
+	}
 	text, err := os.ReadFile(c.path)
 	if err == nil {
 		return c, json.Unmarshal(text, &c.held)
@@ -111,7 +116,7 @@ func openCredential(ctx context.Context, config *agentConfig) (*credential, erro
 	if config.token == "" {
 		return nil, usagef("--join is missing: this machine is not registered yet")
 	}
-	client := &v1.Client{URL: config.server, HTTP: http.DefaultClient}
+	client := &v1.Client{URL: config.server, HTTP: c.client}
 	if c.held, err = client.Join(ctx, config.token); err != nil {
 		return nil, fmt.Errorf("join: %w", err)
 	}
@@ -141,7 +146,7 @@ func (c *credential) token(ctx context.Context) (string, error) {
 	if time.Now().Before(c.renewAt) {
 		return c.held.Token, nil
 	}
-	client := &v1.Client{URL: c.server, Token: c.held.Token, HTTP: http.DefaultClient}
+	client := &v1.Client{URL: c.server, Token: c.held.Token, HTTP: c.client}
 	if fresh, err := client.Renew(ctx); err == nil {
 		c.held, c.renewAt = fresh, time.Now().Add(platform.AgentTokenLife/2)
 		if err := c.keep(); err != nil {

@@ -30,6 +30,9 @@ type serverConfig struct {
 	domain      string
 	publicURL   string
 	publicSSH   string
+	tlsCert     string // a file, or ownCertificate
+	tlsKey      string
+	agentCA     string
 	proxies     []string
 	apiRate     int
 	databaseURL string
@@ -55,6 +58,9 @@ func (c *serverConfig) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&c.ingress, "ingress", "127.0.0.1:8000", "address at which apps answer")
 	flags.StringVar(&c.domain, "domain", "localhost", "apps answer at APP.<domain>")
 	flags.StringVar(&c.publicURL, "public-url", "", "where people reach the API, such as https://sky.example.com; empty derives it from --http")
+	flags.StringVar(&c.tlsCert, "tls-cert", "", "PEM file of the API's certificate, or self for one by this installation's own authority; empty speaks no TLS")
+	flags.StringVar(&c.tlsKey, "tls-key", "", "PEM file of the certificate's key")
+	flags.StringVar(&c.agentCA, "agent-ca", "", "PEM file of the authority by which nodes know the certificate of --public-url, where it is a private one")
 	flags.StringVar(&c.publicSSH, "public-ssh", "", "where people reach the git server, such as sky.example.com:22; empty derives it from --ssh")
 	flags.StringSliceVar(&c.proxies, "trusted-proxies", nil, "networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8")
 	flags.IntVar(&c.apiRate, "api-rate", 600, "requests per minute that each token and session has; 0 is without a limit")
@@ -91,7 +97,7 @@ func (c *serverConfig) check() error {
 			errs = append(errs, usagef("--%s %q is not an address such as 127.0.0.1:8080", address.flag, address.value))
 		}
 	}
-	errs = append(errs, c.checkReplica(), c.checkPublicSSH())
+	errs = append(errs, c.checkReplica(), c.checkPublicSSH(), c.checkTLS())
 	if c.domain == "" || strings.ContainsAny(c.domain, "/: *") {
 		errs = append(errs, usagef("--domain %q is not a domain name", c.domain))
 	}
@@ -140,7 +146,11 @@ func (c *serverConfig) checkReplica() error {
 // wrong with the one that there is.
 func (c *serverConfig) checkPublicURL() error {
 	if c.publicURL == "" {
-		c.publicURL = "http://" + reachable(c.http, c.domain)
+		scheme := "http"
+		if c.tlsCert != "" {
+			scheme = "https"
+		}
+		c.publicURL = scheme + "://" + reachable(c.http, c.domain)
 		return nil
 	}
 	address, err := url.Parse(c.publicURL)
@@ -166,16 +176,19 @@ func (c *serverConfig) checkPublicSSH() error {
 }
 
 // readCA reads the extra certificate authorities, or nil.
-func (c *serverConfig) readCA() ([]byte, error) {
-	if c.extraCA == "" {
+func (c *serverConfig) readCA() ([]byte, error) { return readCertificates("extra-ca", c.extraCA) }
+
+// readCertificates reads a flag's file, or nil where it names none.
+func readCertificates(flag, path string) ([]byte, error) {
+	if path == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(c.extraCA)
+	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("--extra-ca: %w", err)
+		return nil, fmt.Errorf("--%s: %w", flag, err)
 	}
 	if !strings.Contains(string(text), "BEGIN CERTIFICATE") {
-		return nil, usagef("--extra-ca %s holds no PEM certificate", c.extraCA)
+		return nil, usagef("--%s %s holds no PEM certificate", flag, path)
 	}
 	return text, nil
 }

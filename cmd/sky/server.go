@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -70,9 +71,11 @@ type controlPlane struct {
 	setup    *platform.Link
 	http     *http.Server
 	ssh      *gitserver.SSH
+	website  *tls.Config // of the API; nil without TLS
 	httpL    net.Listener
 	sshL     net.Listener
 	replicaL net.Listener
+	localL   net.Listener      // for the agent on this machine, where the API speaks TLS
 	relay    *relay.Relay      // nil where this is the only control plane
 	lead     *store.Leadership // nil on SQLite
 }
@@ -199,6 +202,10 @@ func (c *controlPlane) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	agentCA, err := c.openWebsite(authority)
+	if err != nil {
+		return err
+	}
 	repos := &gitserver.Repositories{Dir: filepath.Join(c.config.dataDir, "repositories"), Log: c.log}
 	remotes := repositories{Repositories: repos, fetcher: gitserver.Fetcher{Repositories: repos, Limits: c.config.gitLimits()}, client: c.dialer}
 	_, port, _ := net.SplitHostPort(c.config.ingress)
@@ -206,8 +213,8 @@ func (c *controlPlane) wire(ctx context.Context) error {
 		Store: c.store, Repositories: remotes, Builder: c.builder, Logs: c.logs, Vault: vault, Resolver: net.DefaultResolver, Log: c.log,
 		HTTP: c.dialer, Images: c.images, Authority: authority,
 		Settings: platform.Settings{
-			PublicURL: c.config.publicURL,
-			Domain:    c.config.domain, IngressAddr: local(c.config.ingress), PublicPort: port,
+			PublicURL: c.config.publicURL, AgentCA: agentCA,
+			Domain: c.config.domain, IngressAddr: local(c.config.ingress), PublicPort: port,
 			DataDir: c.config.dataDir, MinFreeBytes: c.config.minFreeMB << 20, CatchUpEvery: c.config.catchUpEvery,
 		},
 	}
@@ -280,8 +287,11 @@ func (c *controlPlane) run(ctx context.Context, beside func(ctx context.Context)
 	go c.endWhenDeposed(ctx)
 	c.begin()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return ignore(c.http.Serve(c.httpL), http.ErrServerClosed) })
+	group.Go(func() error { return ignore(c.http.Serve(c.secured(c.httpL)), http.ErrServerClosed) })
 	group.Go(func() error { return c.ssh.Serve(c.sshL) })
+	if c.localL != nil {
+		group.Go(func() error { return ignore(c.http.Serve(c.localL), http.ErrServerClosed) })
+	}
 	group.Go(func() error { return beside(ctx) })
 	group.Go(func() error {
 		<-ctx.Done()
@@ -334,7 +344,7 @@ func ignore(err, harmless error) error {
 // close lets go of everything that open took.
 func (c *controlPlane) close() error {
 	var errs []error
-	for _, listener := range []net.Listener{c.httpL, c.sshL, c.replicaL} {
+	for _, listener := range []net.Listener{c.httpL, c.sshL, c.replicaL, c.localL} {
 		if listener != nil {
 			_ = listener.Close() // closed already when it was served
 		}

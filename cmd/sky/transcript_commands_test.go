@@ -188,7 +188,7 @@ func cmdEventually(ts *testscript.TestScript, neg bool, args []string) {
 // environ is the transcript's environment, for commands run here.
 func environ(ts *testscript.TestScript) []string {
 	names := []string{
-		"HOME", "PATH", "XDG_CONFIG_HOME", "SKY_URL", "SKY_TOKEN", "GIT_SSH_COMMAND", "GIT_CONFIG_NOSYSTEM", "WORK", "TMPDIR",
+		"HOME", "PATH", "XDG_CONFIG_HOME", "SKY_URL", "SKY_TOKEN", "SSL_CERT_FILE", "GIT_SSH_COMMAND", "GIT_CONFIG_NOSYSTEM", "WORK", "TMPDIR",
 	}
 	var env []string
 	for _, name := range names {

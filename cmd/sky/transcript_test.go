@@ -7,8 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -82,11 +84,11 @@ type scene struct {
 	newDatabase func() string
 	freeAddr    func() string
 	replicas    map[string]*replica
-	doors  []string // of the lab's machines, which requests take in turn
-	asked  atomic.Uint32
-	server *exec.Cmd
-	pushes map[string]*push
-	load   *load
+	doors       []string // of the lab's machines, which requests take in turn
+	asked       atomic.Uint32
+	server      *exec.Cmd
+	pushes      map[string]*push
+	load        *load
 }
 
 func sceneOf(ts *testscript.TestScript) *scene { return ts.Value(sceneKey{}).(*scene) }
@@ -160,6 +162,23 @@ func (s *scene) start(ts *testscript.TestScript, verb string, flags ...string) {
 	ts.Setenv("SKY_TOKEN", strings.TrimSpace(string(token)))
 }
 
+// endAgents ends the agents that the install script started here, and a transcript that
+// failed left.
+func (s *scene) endAgents() {
+	files, _ := filepath.Glob(filepath.Join(s.dir, "*", "data", "agent.pid"))
+	for _, file := range files {
+		text, _ := os.ReadFile(file)
+		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil {
+			continue
+		}
+		command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if strings.Contains(string(command), s.dir) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
+
 // end stops the scene's Sky and checks that destroying its apps leaves nothing.
 func (s *scene) end(t *testing.T, docker dockerClient) {
 	if s.server == nil {
@@ -180,6 +199,7 @@ func (s *scene) end(t *testing.T, docker dockerClient) {
 			_ = server.Wait()
 		}
 	}
+	s.endAgents()
 	if t.Failed() {
 		servers, _ := filepath.Glob(filepath.Join(s.dir, "server*.log"))
 		agents, _ := filepath.Glob(filepath.Join(s.dir, "*", "data", "agent.log"))

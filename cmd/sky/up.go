@@ -68,9 +68,17 @@ func joinClose(err error, c *controlPlane) error {
 // localAgent is this machine's agent. It speaks the same protocol over loopback
 // as an agent elsewhere.
 func (c *controlPlane) localAgent(node models.Node, ingress net.Listener) (*agent.Agent, error) {
+	door := local(c.config.http)
+	if c.website != nil { // whose certificate need not be this address'
+		var err error
+		if c.localL, err = listen("http", "127.0.0.1:0"); err != nil {
+			return nil, err
+		}
+		door = c.localL.Addr().String()
+	}
 	return agent.New(agent.Config{
 		NodeID: node.ID.String(), DataDir: filepath.Join(c.config.dataDir, "agent"),
-		ServerURL:  "http://" + local(c.config.http),
+		ServerURL:  "http://" + door,
 		Token:      func(context.Context) (string, error) { return c.platform.AgentToken(node.ID) },
 		DockerHost: c.config.dockerHost, Listener: ingress, PeerAddr: c.config.peer, Version: version, Logger: c.log,
 	})
@@ -92,8 +100,8 @@ func (c *controlPlane) announce(ctx context.Context, node models.ID, s streams) 
 	} else if trouble != "" {
 		fmt.Fprintf(s.err, "warning: %s\n", trouble)
 	}
-	fmt.Fprintf(s.err, "git    ssh://git@%s/APP.git\napi    http://%s\napps   %s\ntoken  %s\n",
-		reachable(c.config.ssh, c.config.domain), reachable(c.config.http, c.config.domain),
+	fmt.Fprintf(s.err, "git    ssh://git@%s/APP.git\napi    %s\napps   %s\ntoken  %s\n",
+		c.config.publicSSH, c.config.publicURL,
 		c.platform.Settings.URL("APP"), platform.TokenFile(c.config.dataDir))
 	c.announceSetup(s)
 	fmt.Fprintln(s.out, "sky is ready")
