@@ -125,13 +125,19 @@ func deny(w http.ResponseWriter, status int) {
 // serve answers one request of the registry's protocol. Who is told that a layer is
 // there will not send it: it becomes young under the lock that a sweep takes.
 func (r *Registry) serve(w http.ResponseWriter, request *http.Request) {
-	if layer := layerOf(request); layer != "" {
-		r.sweeping.RLock()
-		defer r.sweeping.RUnlock()
-		at := time.Now()
-		_ = os.Chtimes(r.layerPath(layer), at, at) // one that is not there has no age
+	layer := layerOf(request)
+	if layer == "" {
+		r.handler.ServeHTTP(w, request)
+		return
 	}
-	r.handler.ServeHTTP(w, request)
+	r.sweeping.RLock()
+	at := time.Now()
+	_ = os.Chtimes(r.layerPath(layer), at, at) // one that is not there has no age
+	damaged := r.serveLayer(w, request, layer)
+	r.sweeping.RUnlock()
+	if damaged {
+		r.discard(layer)
+	}
 }
 
 func (r *Registry) layerPath(hex string) string {
@@ -166,7 +172,7 @@ func repositoryOf(path string) string {
 	return ""
 }
 
-// Has reports whether a repository holds a manifest.
+// Has reports whether a repository holds a manifest and all that it names.
 func (r *Registry) Has(ctx context.Context, repository, manifest string) bool {
 	manifests, err := r.manifests(ctx, repository)
 	if err != nil {
@@ -177,7 +183,7 @@ func (r *Registry) Has(ctx context.Context, repository, manifest string) bool {
 		return false
 	}
 	exists, err := manifests.Exists(ctx, parsed)
-	return err == nil && exists
+	return err == nil && exists && r.whole(ctx, repository, parsed)
 }
 
 func (r *Registry) manifests(ctx context.Context, repository string) (distribution.ManifestService, error) {

@@ -3,6 +3,7 @@ package registry
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -49,7 +50,7 @@ func newShelf(t *testing.T, may func(*http.Request, string) bool) *shelf {
 	}
 	t.Cleanup(func() {
 		for _, name := range s.names {
-			_, _ = docker.ImageRemove(t.Context(), name, image.RemoveOptions{Force: true})
+			_, _ = docker.ImageRemove(context.WithoutCancel(t.Context()), name, image.RemoveOptions{Force: true})
 		}
 	})
 	return s
