@@ -79,7 +79,9 @@ func (s *shelf) layer(repository, content string) (manifest string) {
 	s.names = append(s.names, name)
 	progress, err := s.docker.ImagePush(s.t.Context(), name, image.PushOptions{RegistryAuth: auth(pushSecret)})
 	require.NoError(s.t, err)
-	return outcome(s.t, progress)
+	manifest = outcome(s.t, progress)
+	s.names = append(s.names, s.push+"/"+repository+"@"+manifest) // what another image's name was taken from
+	return manifest
 }
 
 // outcome reads progress to its end and returns the digest in it.
