@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -48,8 +51,28 @@ func cmdLab(ts *testscript.TestScript, neg bool, args []string) {
 		for _, name := range args[1:] {
 			s.doors = append(s.doors, s.lab.Machine(name).Address+":80")
 		}
+	case "running":
+		s.awaitRunning(ts, args[1], args[2])
 	default:
 		ts.Fatalf("lab knows no %s", args[0])
+	}
+}
+
+// awaitRunning waits until that many containers run on a machine.
+func (s *scene) awaitRunning(ts *testscript.TestScript, name, count string) {
+	machine := s.lab.Machine(name)
+	deadline := time.Now().Add(patience)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		output, err := machine.Command("docker", "ps", "--quiet").CombinedOutput()
+		if err == nil && strconv.Itoa(bytes.Count(output, []byte("\n"))) == count {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s never ran %s containers; last:\n%s", name, count, output)
+		}
+		<-tick.C
 	}
 }
 
