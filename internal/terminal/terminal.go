@@ -64,10 +64,12 @@ type Size struct {
 	Columns uint `json:"cols"`
 }
 
-// Outcome is how a command ended. Failed says why it did not run, or is not known
-// to have ended; Code is of no meaning then.
+// Outcome is how a command ended. Reason says why one did not begin that cannot be
+// run, as a shell would. Failed says why it is not known how it ended; Code is of no
+// meaning then.
 type Outcome struct {
 	Code   int    `json:"code"`
+	Reason string `json:"reason,omitempty"`
 	Failed string `json:"failed,omitempty"`
 }
 
