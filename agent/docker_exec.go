@@ -23,7 +23,7 @@ const (
 	// execVariable names an exec in the environment of what it starts.
 	execVariable = "SKY_EXEC"
 	// settling is how long Docker may take to know of what it just did.
-	settling  = 5 * time.Second
+	settling = 5 * time.Second
 	askAgain = 10 * time.Millisecond
 	// codeRefused and codeMissing are the codes by which a shell says that a command is not
 	// there, or cannot be run.

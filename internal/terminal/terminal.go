@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Kind is what a Piece is.
@@ -33,6 +34,9 @@ const (
 	Stderr   Kind = 7
 	Started  Kind = 8 // the command runs
 	Exit     Kind = 9 // an Outcome in JSON, the last
+	// Problem says in place of Exit, to a person, why it is not known how the command
+	// ended: the API's problem document.
+	Problem Kind = 10
 )
 
 const (
@@ -42,6 +46,10 @@ const (
 	MaxPiece = MaxData + 1
 	// Window is how many Stdin may be on the way.
 	Window = 8
+	// KeepEvery is how often both ends of a connection say Keep, and Quiet how long
+	// one may say nothing until it is taken for lost.
+	KeepEvery = 25 * time.Second
+	Quiet     = 90 * time.Second
 )
 
 var (
