@@ -44,6 +44,7 @@ func (s *server) terminal(routes huma.API, described huma.Operation, run func(co
 	request := routes.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[v1.TerminalRequest](), true, "TerminalRequest")
 	described.Description = terminalText
 	described.Extensions["x-sky-first-message"] = request
+	described.DefaultStatus = http.StatusSwitchingProtocols
 	described.Responses = map[string]*huma.Response{"101": {Description: "The WebSocket"}}
 	huma.Register(routes, described, func(ctx context.Context, input *AppInput) (*huma.StreamResponse, error) {
 		app, err := s.Platform.MayExec(ctx, actor(ctx), input.App)
@@ -72,7 +73,7 @@ func (s *server) terminal(routes huma.API, described huma.Operation, run func(co
 // browser's session. Browsers let every site open one: it is judged like a POST.
 func (s *server) checkUpgrade(request *http.Request) error {
 	if !strings.EqualFold(request.Header.Get("Upgrade"), "websocket") {
-		return models.Errorf(models.Invalid, "this operation is a WebSocket").WithRemedy("open it with a WebSocket client, or use `sky exec` and `sky run`")
+		return models.Errorf(models.Invalid, "this operation is a WebSocket").WithField("header.Upgrade").WithRemedy("open it with a WebSocket client, or use `sky exec` and `sky run`")
 	}
 	if request.Header.Get("Authorization") != "" {
 		return nil
