@@ -241,8 +241,9 @@ func (n *nodes) Open(ctx context.Context, _ models.ID, header protocol.StreamHea
 	go func() {
 		defer agent.Close()
 		defer link.Close()
-		if stream, err := agent.AcceptStream(); err == nil && stream.ReadFrame(&header) == nil {
-			n.serve(header, stream)
+		var read protocol.StreamHeader
+		if stream, err := agent.AcceptStream(); err == nil && stream.ReadFrame(&read) == nil {
+			n.serve(read, stream)
 		}
 	}()
 	return link.OpenStream(header)
