@@ -208,13 +208,27 @@ func (p *execProcess) End(ctx context.Context) error {
 		defer p.conn.Close()
 		ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 		defer cancel()
-		left, err := p.signal(ctx, syscall.SIGHUP)
+		left, err := p.hangUp(ctx)
 		if left > 0 && p.awaitEnd(ctx) != nil {
 			_, err = p.signal(ctx, syscall.SIGKILL)
 		}
 		p.ended = p.unlessGone(ctx, err)
 	})
 	return p.ended
+}
+
+// hangUp asks until there is somebody to hear it, or the command has ended: one that
+// was just asked for may not run yet.
+func (p *execProcess) hangUp(ctx context.Context) (int, error) {
+	left, failed := 0, error(nil)
+	err := settled(ctx, func() (bool, error) {
+		if left, failed = p.signal(ctx, syscall.SIGHUP); left > 0 || failed != nil {
+			return true, nil
+		}
+		seen, err := p.docker.client.ContainerExecInspect(ctx, p.id)
+		return !seen.Running && (seen.Pid != 0 || seen.ExitCode != 0), err
+	})
+	return left, errors.Join(failed, err)
 }
 
 // awaitEnd waits until nothing of the command is left, for hangUp.

@@ -196,7 +196,7 @@ func (r *relay) outlast(ctx context.Context) (terminal.Outcome, error) {
 		_ = r.process.End(context.WithoutCancel(ctx)) // run tells how that went
 		late := time.AfterFunc(hangUp, r.stream.Abort)
 		defer late.Stop()
-		<-printed
+		_ = <-printed // err says more
 		return terminal.Outcome{}, err
 	}
 }

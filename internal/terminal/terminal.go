@@ -46,10 +46,10 @@ const (
 	MaxPiece = MaxData + 1
 	// Window is how many Stdin may be on the way.
 	Window = 8
-	// KeepEvery is how often both ends of a connection say Keep, and Quiet how long
-	// one may say nothing until it is taken for lost.
+	// KeepEvery is how often both ends of a connection say Keep.
 	KeepEvery = 25 * time.Second
-	Quiet     = 90 * time.Second
+	// Quiet is how long an end may say nothing until it is taken for lost.
+	Quiet = 90 * time.Second
 )
 
 var (
