@@ -177,11 +177,12 @@ func (r *relay) run(ctx context.Context) error {
 // stream, which is the error then.
 func (r *relay) outlast(ctx context.Context) (terminal.Outcome, error) {
 	printed := make(chan error, 1)
-	go func() {
+	var printing sync.WaitGroup
+	printing.Go(func() {
 		printed <- errors.Join(
 			r.stream.WritePiece(terminal.Piece{Kind: terminal.Started}),
 			r.process.Copy(output{r.stream, terminal.Stdout}, output{r.stream, terminal.Stderr}))
-	}()
+	})
 	select {
 	case err := <-printed:
 		if err != nil {
@@ -196,7 +197,7 @@ func (r *relay) outlast(ctx context.Context) (terminal.Outcome, error) {
 		_ = r.process.End(context.WithoutCancel(ctx)) // run tells how that went
 		late := time.AfterFunc(hangUp, r.stream.Abort)
 		defer late.Stop()
-		_ = <-printed // err says more
+		printing.Wait()
 		return terminal.Outcome{}, err
 	}
 }
