@@ -128,6 +128,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		runtime.images = door
 	}
 	a.resume()
+	a.endStrays(ctx)
 	var parts sync.WaitGroup
 	for _, part := range []func(context.Context){a.keepWatching, a.keepSynced, a.keepSession, a.keepImages} {
 		parts.Go(func() { part(ctx) })

@@ -125,7 +125,7 @@ func (a *app) take(ctx context.Context, listed []container) {
 		a.network = true
 		m := a.remember(c.Instance)
 		m.count(c, time.Now())
-		if a.shippers[c.Instance] == nil && c.State != runCreated {
+		if a.shippers[c.Instance] == nil && c.State != runCreated && !c.Attended {
 			a.shippers[c.Instance] = a.agent.ship(ctx, c)
 		}
 	}
@@ -195,7 +195,7 @@ func (a *app) status(v view, id string) protocol.InstanceStatus {
 		ID: id, AppID: a.id, State: m.State, Container: c.ID, ImageID: c.ImageID, Since: m.Since,
 		Restarts: c.Restarts, Cut: m.Cut, OOM: m.OOM || c.OOM, Reason: m.Reason,
 	}
-	if m.State == protocol.StateHealthy {
+	if m.State == protocol.StateHealthy && !m.Spec.OneOff {
 		status.Reason = m.setback(c)
 	}
 	return status

@@ -31,6 +31,7 @@ const (
 	labelOrdinal   = "sky.ordinal"
 	labelPort      = "sky.port"
 	labelNode      = "sky.node"
+	labelAttended  = "sky.attended" // it waits for a terminal
 )
 
 // engineTimeout bounds calls that Docker answers at once when it is well.
@@ -205,11 +206,13 @@ func containerFrom(answer containertypes.InspectResponse) container {
 		OOM:      answer.State.OOMKilled,
 		Memory:   answer.HostConfig.Memory,
 		Restarts: answer.RestartCount,
+		Attended: labels[labelAttended] != "",
 	}
 	if state := runState(answer.State.Status); state == runCreated || state == runRunning || state == runRestarting {
 		c.State = state
 	}
 	c.StartedAt, _ = time.Parse(time.RFC3339Nano, answer.State.StartedAt)
+	c.CreatedAt, _ = time.Parse(time.RFC3339Nano, answer.Created)
 	for _, endpoint := range answer.NetworkSettings.Networks {
 		c.Address = endpoint.IPAddress
 	}

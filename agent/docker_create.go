@@ -133,6 +133,11 @@ func containerConfig(instance protocol.Instance, node, imageUser string) *contai
 			labelPort: strconv.Itoa(instance.Port), labelNode: node,
 		},
 	}
+	if instance.Attended {
+		config.Labels[labelAttended] = "yes"
+		config.OpenStdin, config.StdinOnce, config.Tty = true, true, instance.TTY
+		config.AttachStdin, config.AttachStdout, config.AttachStderr = true, true, true
+	}
 	if len(instance.Command) > 0 {
 		config.Entrypoint, config.Cmd = instance.Command[:1], instance.Command[1:]
 	}
@@ -193,6 +198,9 @@ func hostConfig(instance protocol.Instance, net string) *containertypes.HostConf
 			NanoCPUs: atMost(instance.Limits.NanoCPUs, runtime.NumCPU()), PidsLimit: &pids,
 			Ulimits: []*units.Ulimit{{Name: "nofile", Soft: 4096, Hard: 8192}},
 		},
+	}
+	if instance.Attended { // what passes through a terminal is kept nowhere
+		config.LogConfig = containertypes.LogConfig{Type: "none"}
 	}
 	if instance.RootUser {
 		config.CapAdd = []string{"CHOWN", "SETUID", "SETGID", "DAC_OVERRIDE", "FOWNER"}

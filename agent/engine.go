@@ -39,6 +39,13 @@ type engine interface {
 	// Log calls line for each line from a time on; with follow, until the
 	// container stops. An error of line ends it.
 	Log(ctx context.Context, id string, query logQuery, line func(protocol.LogLine) error) error
+	// Exec runs a command in a running container, as its process is run: as the same
+	// user, with the same environment and limits.
+	Exec(ctx context.Context, c container, command protocol.Command) (process, error)
+	// Attach starts a container that was created for a terminal.
+	Attach(ctx context.Context, c container, command protocol.Command) (process, error)
+	// EndStrays ends what Exec once ran in a container.
+	EndStrays(ctx context.Context, c container) error
 	// Usage reads what a running container has used since its start.
 	Usage(ctx context.Context, id string) (consumption, error)
 	// Watch calls ready once it is subscribed, then event for each event of
@@ -89,6 +96,8 @@ type container struct {
 	OOM       bool
 	Memory    int64 // limit in bytes
 	Restarts  int
+	Attended  bool // it was created for a terminal
+	CreatedAt time.Time
 	StartedAt time.Time
 	// Health is the verdict of the image's own health check: "", "starting",
 	// "healthy" or "unhealthy". HealthOutput is what it last printed.

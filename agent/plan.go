@@ -14,6 +14,8 @@ const (
 	// crashLimit deaths are forgiven within crashWindow; one more is a loop.
 	crashLimit  = 3
 	crashWindow = 5 * time.Minute
+	// attendLimit is how long an Instance waits for its terminal.
+	attendLimit = time.Minute
 )
 
 // actionKind is one transition of an Instance or its App.
@@ -68,6 +70,7 @@ type memory struct {
 	Failure  *protocol.InstanceStatus // its end for good; stopped when it ran once
 	Seen     bool                     // its Restarts were counted before
 	Ran      bool                     // its container was seen after its start
+	Attached bool                     // its terminal came
 	Restarts int
 	Deaths   []time.Time
 	ExitCode int
@@ -139,7 +142,7 @@ func (v view) nextWanted(id string, m memory) action {
 	case m.Doom != "":
 		return action{Kind: actFail, Container: c, Reason: m.Doom}
 	case v.Wanted[id].Once && (exists || m.Ran):
-		return nextOnce(c, exists)
+		return v.nextOnce(c, exists, m)
 	case !exists && !m.Pulled:
 		return action{Kind: actPull}
 	case !exists:
@@ -164,10 +167,12 @@ func (v view) nextWanted(id string, m memory) action {
 
 // nextOnce leads an Instance that runs once to its end. One that began is never
 // begun again, whatever ended it: what it did is not known.
-func nextOnce(c container, exists bool) action {
+func (v view) nextOnce(c container, exists bool, m memory) action {
 	switch {
 	case !exists:
 		return action{Kind: actFail, Reason: "its container was removed before it ended"}
+	case c.Attended && c.State != runExited:
+		return v.nextAttended(c, m)
 	case c.State == runCreated:
 		return action{Kind: actStart, Container: c}
 	case c.State != runExited:
@@ -177,6 +182,20 @@ func nextOnce(c container, exists bool) action {
 	default:
 		return action{Kind: actFail, Container: c, Reason: fmt.Sprintf("exited with code %d", c.ExitCode)}
 	}
+}
+
+// nextAttended leaves an Instance to its terminal. One that has lost it, as with a
+// former run of the agent, has nobody left to run for.
+func (v view) nextAttended(c container, m memory) action {
+	switch {
+	case m.Attached:
+		return action{}
+	case c.State == runRunning:
+		return action{Kind: actStop, Container: c}
+	case v.Now.Sub(c.CreatedAt) > attendLimit:
+		return action{Kind: actFail, Container: c, Reason: fmt.Sprintf("was left: no terminal came within %s", plainly(attendLimit))}
+	}
+	return action{}
 }
 
 // nextExited tells a failure that we saw from an end that may be the engine's
@@ -272,7 +291,7 @@ func (v view) stateOf(id string, before string) string {
 		state = protocol.StateStopped
 	case !wanted:
 		state = protocol.StateDraining
-	case exists && c.Promoted:
+	case exists && (c.Promoted || v.Wanted[id].OneOff && c.State == runRunning):
 		state = protocol.StateHealthy
 	case exists || m.Pulled:
 		state = protocol.StateStarting

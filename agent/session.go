@@ -67,6 +67,7 @@ func (a *Agent) session(ctx context.Context) error {
 	defer cancel()
 	senders.Go(func() { a.sendObserved(ctx, link) })
 	senders.Go(func() { a.sendHeartbeats(ctx, link) })
+	senders.Go(func() { a.acceptTerminals(ctx, link) })
 	return a.receive(link)
 }
 

@@ -198,7 +198,7 @@ func (a *app) conclude(ctx context.Context, next action) (outcome, error) {
 		if c.OOM && strings.HasPrefix(failure.Reason, "exited with code") {
 			failure.Reason = outOfMemory(c)
 		}
-		if next.Kind == actFail {
+		if next.Kind == actFail && !c.Attended {
 			failure.Tail = a.tail(ctx, c.ID)
 		}
 		if command, missing := missingCommand(failure.Tail); missing {

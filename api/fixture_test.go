@@ -110,6 +110,9 @@ type nobody struct{}
 
 func (nobody) Refresh(models.ID)                             {}
 func (nobody) Instances(models.ID) []protocol.InstanceStatus { return nil }
+func (nobody) Open(context.Context, models.ID, protocol.StreamHeader) (*protocol.Stream, error) {
+	return nil, models.Errorf(models.Unavailable, "the node is offline")
+}
 func (nobody) Wait(_ context.Context, condition func(rollout.View) (bool, error)) error {
 	_, err := condition(empty{})
 	return err

@@ -33,7 +33,7 @@ var (
 	own = map[string]string{
 		"organisation": "acme", "app": "shop", "number": "1", "release": "v1", "name": "laptop", "user": "the-viewer", "invitation": models.NewID().String(),
 		"month": "2026-11", "host": "shop.example.com", "plan": "basic", "runtime": "node:22", "node": "n1", "id": models.NewID().String(),
-		"session": models.NewID().String(), "token": "laptop", "delivery": models.NewID().String(), "owner": "acme", "repository": "shop",
+		"session": models.NewID().String(), "token": "laptop", "delivery": models.NewID().String(), "owner": "acme", "repository": "shop", "instance": "run.1",
 	}
 	other = map[string]string{"organisation": "nope", "app": "nope"}
 )

@@ -100,6 +100,7 @@ func (s *server) register(routes huma.API) {
 	s.releases(routes)
 	s.operations(routes)
 	s.logs(routes)
+	s.terminals(routes)
 	s.nodes(routes)
 	s.backups(routes)
 	s.organisations(routes)

@@ -22,6 +22,7 @@ type agent struct {
 	node    models.ID
 	link    *protocol.Link
 	remote  string        // where the link comes from
+	version int           // of the protocol that the agent speaks
 	refresh chan struct{} // holds one token: the slot in which the newest wins
 	done    chan struct{} // closed when serve has returned
 	streams sync.WaitGroup
@@ -70,6 +71,7 @@ func (a *agent) serve() error {
 	if err != nil {
 		return errors.Join(err, a.link.Close())
 	}
+	a.version = hello.Version
 	if replaced := a.fleet.attach(a); replaced != nil {
 		_ = replaced.link.Close()
 		<-replaced.done
@@ -172,6 +174,7 @@ func (a *agent) sendAssignments(ctx context.Context) {
 			continue
 		}
 		a.fleet.own(a.node, assignment)
+		assignment = a.understood(assignment)
 		err = a.link.Send(protocol.Message{Assignment: &assignment})
 		if errors.Is(err, protocol.ErrFrameTooLong) { // nothing was sent; the node goes on with what it has
 			a.fleet.config.Logger.Error("assignment not sent: the node has more to do than one message holds", "node", a.node, "error", err)

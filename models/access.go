@@ -91,6 +91,7 @@ type Action string
 const (
 	AppRead      Action = "app:read"      // see apps, builds, releases, logs, names of variables
 	AppDeploy    Action = "app:deploy"    // push, roll back, scale, start, stop, restart
+	AppExec      Action = "app:exec"      // run commands in instances and one-offs
 	AppCreate    Action = "app:create"    // make apps
 	AppConfigure Action = "app:configure" // settings, variables, domains, plan
 	AppReveal    Action = "app:reveal"    // see the values of variables
@@ -132,6 +133,7 @@ var (
 var grants = []grant{
 	{AppRead, ScopeRead, technicians},
 	{AppDeploy, ScopeDeploy, makers},
+	{AppExec, ScopeDeploy, makers},
 	{AppCreate, ScopeWrite, makers},
 	{AppConfigure, ScopeWrite, makers},
 	{AppReveal, ScopeWrite, makers},

@@ -28,8 +28,21 @@ type Instance struct {
 	Process   string
 	Ordinal   int  // from 1, unique per release attempt and process type
 	Once      bool // runs a command to its end, one time
+	// Command is somebody's own, of a one-off; others run what the Release says.
+	Command []string `gorm:"serializer:json"`
+	// Attended is a one-off that waits for a terminal, and ends with it; TTY gives it
+	// a terminal's device.
+	Attended  bool
+	TTY       bool `gorm:"column:tty"`
 	CreatedAt time.Time
 }
+
+// OneOffProcess is the process type of what somebody runs besides a Release's own.
+const OneOffProcess = "run"
+
+// OneOff reports whether the Instance runs somebody's own command. Deployments leave
+// it alone.
+func (i Instance) OneOff() bool { return len(i.Command) > 0 }
 
 // TableName implements gorm's Tabler.
 func (Instance) TableName() string { return "paas_instances" }

@@ -162,6 +162,9 @@ func describe(app models.App, release models.Release, instance models.Instance, 
 		WritableRoot: app.WritableRoot, RootUser: app.RootUser,
 	}
 	switch {
+	case instance.OneOff():
+		described.Once, described.OneOff, described.Command = true, true, instance.Command
+		described.Attended, described.TTY = instance.Attended, instance.TTY
 	case instance.Once:
 		described.Once, described.Command = true, release.Scripts[instance.Process]
 	case instance.Process == models.WebProcess:

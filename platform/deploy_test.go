@@ -234,7 +234,7 @@ func TestRollback(t *testing.T) {
 
 func TestOtherBranchesAreStored(t *testing.T) {
 	s := newStage(t)
-	out := &terminal{}
+	out := &screen{}
 	side := &models.RefUpdate{Name: "refs/heads/side", Old: models.ZeroObject, New: oid(1)}
 	s.Receive(t.Context(), &models.Push{App: s.app, Actor: s.actor, Updates: []*models.RefUpdate{side}, Out: out})
 	require.NoError(t, side.Err)

@@ -157,6 +157,8 @@ type nodes struct {
 	inForce  uint64
 	// become decides what an Instance turns into; nil lets it be healthy.
 	become func(protocol.Instance) protocol.InstanceStatus
+	// serve is at the agents' end of terminals.
+	serve func(protocol.StreamHeader, *protocol.Stream)
 }
 
 func newNodes() *nodes {
@@ -219,6 +221,32 @@ func (n *nodes) Wait(ctx context.Context, condition func(rollout.View) (bool, er
 			return ctx.Err()
 		}
 	}
+}
+
+// Open links to an agent of its own for each terminal, which serve speaks for.
+func (n *nodes) Open(ctx context.Context, _ models.ID, header protocol.StreamHeader) (*protocol.Stream, error) {
+	near, far := net.Pipe()
+	accepted := make(chan *protocol.Link, 1)
+	go func() {
+		link, err := protocol.NewAgentLink(far)
+		if err == nil {
+			accepted <- link
+		}
+	}()
+	link, err := protocol.NewServerLink(near)
+	if err != nil {
+		return nil, err
+	}
+	agent := <-accepted
+	go func() {
+		defer agent.Close()
+		defer link.Close()
+		var read protocol.StreamHeader
+		if stream, err := agent.AcceptStream(); err == nil && stream.ReadFrame(&read) == nil {
+			n.serve(read, stream)
+		}
+	}()
+	return link.OpenStream(header)
 }
 
 func (n *nodes) Instances(app models.ID) []protocol.InstanceStatus {
@@ -326,19 +354,19 @@ func (s *stage) open(t *testing.T) {
 	})
 }
 
-// terminal is what a pusher sees.
-type terminal struct {
+// screen is what a pusher sees.
+type screen struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (o *terminal) Write(data []byte) (int, error) {
+func (o *screen) Write(data []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.Write(data)
 }
 
-func (o *terminal) String() string {
+func (o *screen) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.String()
@@ -348,10 +376,10 @@ func (o *terminal) String() string {
 // smaller one.
 func oid(digit int) string { return strings.Repeat(fmt.Sprint(digit), 40) }
 
-// push pushes a commit to main and returns the ref's verdict and the terminal.
+// push pushes a commit to main and returns the ref's verdict and the screen.
 func (s *stage) push(t *testing.T, digit int, options ...string) (string, error) {
 	t.Helper()
-	out := &terminal{}
+	out := &screen{}
 	update := &models.RefUpdate{Name: "refs/heads/main", Old: s.main(t), New: oid(digit)}
 	app, err := s.Store.App(t.Context(), s.app.ID)
 	require.NoError(t, err)

@@ -289,7 +289,7 @@ func TestGitPushInBetween(t *testing.T) {
 	pushed := make(chan error, 1)
 	update := &models.RefUpdate{Name: "refs/heads/main", Old: first, New: side}
 	go func() {
-		l.Receive(context.WithoutCancel(t.Context()), &models.Push{App: app, Actor: l.actor, Updates: []*models.RefUpdate{update}, Out: &terminal{}})
+		l.Receive(context.WithoutCancel(t.Context()), &models.Push{App: app, Actor: l.actor, Updates: []*models.RefUpdate{update}, Out: &screen{}})
 		pushed <- update.Err
 	}()
 	l.eventually("the push waits", func() bool {

@@ -223,7 +223,9 @@ func (p *Platform) onLost(ctx context.Context, app models.ID) (map[models.ID]boo
 		}
 	}
 	instances, err := p.Store.Instances(ctx, app)
-	return lost, slices.DeleteFunc(instances, func(instance models.Instance) bool { return !lost[instance.NodeID] }), err
+	return lost, slices.DeleteFunc(instances, func(instance models.Instance) bool {
+		return !lost[instance.NodeID] || instance.OneOff() // who waits for that lets go of it
+	}), err
 }
 
 // tellStranded tells the admins and the App's people, once for each time that a node

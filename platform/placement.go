@@ -15,10 +15,7 @@ import (
 func (p *Platform) Apply(ctx context.Context, change rollout.Change) (map[models.ID]uint64, error) {
 	generations := map[models.ID]uint64{}
 	err := p.Store.Transact(ctx, func(tx *store.Store) error {
-		remove := make([]models.ID, 0, len(change.Remove))
-		for _, instance := range change.Remove {
-			remove = append(remove, instance.ID)
-		}
+		remove := idsOf(change.Remove)
 		if err := p.addRemove(ctx, tx, change, remove); err != nil {
 			return err
 		}
@@ -37,7 +34,18 @@ func (p *Platform) Apply(ctx context.Context, change rollout.Change) (map[models
 		}
 		return p.bump(ctx, tx, change, generations)
 	})
+	if err == nil {
+		p.guests.dismiss(idsOf(change.Remove))
+	}
 	return generations, err
+}
+
+func idsOf(instances []models.Instance) []models.ID {
+	ids := make([]models.ID, 0, len(instances))
+	for _, instance := range instances {
+		ids = append(ids, instance.ID)
+	}
+	return ids
 }
 
 // addRemove changes the Instances. Those that are added have room, or the error is

@@ -83,6 +83,8 @@ type Fleet interface {
 	rollout.Fleet
 	// Instances returns what the agents observe of an App's Instances.
 	Instances(app models.ID) []protocol.InstanceStatus
+	// Open opens a stream of a terminal to a node's agent.
+	Open(ctx context.Context, node models.ID, header protocol.StreamHeader) (*protocol.Stream, error)
 }
 
 // Platform is the product. Its fields are set once, before use; Start begins
@@ -105,6 +107,7 @@ type Platform struct {
 
 	lanes    *lanes
 	failures failures
+	guests   guests
 	doors    accessState
 	meter    meter
 	loads    loads
@@ -120,7 +123,9 @@ type Platform struct {
 	peerAddresses sync.Map
 	// following and previewing are held, by App and by link, while what becomes of
 	// a head or of a pull request is decided.
-	following  keyedLocks
+	following keyedLocks
+	// beginning is held, by App, while a one-off begins.
+	beginning  keyedLocks
 	previewing keyedLocks
 	renewing   sync.Mutex // held while tokens at GitHub are renewed; it guards installations
 	// installations are the tokens of a GitHub App, by installation and repository.
@@ -187,6 +192,9 @@ func (p *Platform) Start(ctx context.Context) error {
 	if err := p.Store.ReleaseTasks(ctx, p.worker()); err != nil {
 		return err
 	}
+	if err := p.recoverOneOffs(ctx); err != nil {
+		return err
+	}
 	p.chores.Go(p.keepHouse)
 	p.chores.Go(p.takeDeliveries)
 	for range taskWorkers {
@@ -199,6 +207,7 @@ func (p *Platform) Start(ctx context.Context) error {
 // running are taken up by the next Start.
 func (p *Platform) Stop() {
 	p.cancel(errStopping)
+	p.guests.close()
 	p.chores.Wait()
 	p.lanes.wait()
 }

@@ -16,7 +16,7 @@ func TestAStoredBranchThatBecomesTheDeployBranchKeepsItsCommits(t *testing.T) {
 		require.NoError(t, err)
 	}
 	side := &models.RefUpdate{Name: "refs/heads/side", Old: models.ZeroObject, New: oid(7)}
-	s.Receive(t.Context(), &models.Push{App: s.live(t), Actor: s.actor, Updates: []*models.RefUpdate{side}, Out: &terminal{}})
+	s.Receive(t.Context(), &models.Push{App: s.live(t), Actor: s.actor, Updates: []*models.RefUpdate{side}, Out: &screen{}})
 	require.NoError(t, side.Err)
 	branch := "side"
 	_, err := s.ChangeApp(t.Context(), s.actor, "shop", "", AppSettings{DeployBranch: &branch})

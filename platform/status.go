@@ -102,6 +102,7 @@ func (p *Platform) status(app models.App, around surroundings) AppStatus {
 	for _, seen := range p.Fleet.Instances(app.ID) {
 		observed[seen.ID] = seen
 	}
+	var serving []InstanceStatus
 	status.Instances = make([]InstanceStatus, 0, len(around.instances[app.ID]))
 	for _, instance := range around.instances[app.ID] {
 		joined := InstanceStatus{
@@ -113,8 +114,11 @@ func (p *Platform) status(app models.App, around surroundings) AppStatus {
 			joined.Restarts, joined.Reason = seen.Restarts, narrative.Clean(seen.Reason)
 		}
 		status.Instances = append(status.Instances, joined)
+		if !instance.OneOff() { // those say nothing of how the App does
+			serving = append(serving, joined)
+		}
 	}
-	status.State = p.state(app, status.Instances)
+	status.State = p.state(app, serving)
 	return status
 }
 

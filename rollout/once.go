@@ -22,26 +22,49 @@ func (r *Roller) Begin(ctx context.Context, want Want, process string) (models.I
 			return instance, nil
 		}
 	}
-	return r.placeOnce(ctx, want, process)
+	return r.Place(ctx, models.Instance{
+		ID: models.NewID(), AppID: want.App.ID, ReleaseID: want.Release.ID, Process: process, Ordinal: 1, Once: true,
+	})
 }
 
-func (r *Roller) placeOnce(ctx context.Context, want Want, process string) (models.Instance, error) {
-	instance := models.Instance{
-		ID: models.NewID(), AppID: want.App.ID, ReleaseID: want.Release.ID, Process: process, Ordinal: 1, Once: true,
-	}
-	err := r.room(ctx, want.App.ID, func(offer Offer) error {
+// Place assigns an Instance that runs once to a Node with room, and returns it with
+// that.
+func (r *Roller) Place(ctx context.Context, instance models.Instance) (models.Instance, error) {
+	err := r.room(ctx, instance.AppID, func(offer Offer) error {
 		ask := scheduler.Ask{Region: offer.Region, Each: offer.Each, Groups: []scheduler.Group{{Count: 1}}}
 		placed, err := scheduler.Place(offer.Nodes, ask)
 		if err != nil {
 			return err
 		}
 		instance.NodeID = placed[0][0]
-		if _, err := r.apply(ctx, Change{App: want.App.ID, Add: []models.Instance{instance}}); err != nil {
-			return fmt.Errorf("assign %s: %w", process, err)
+		if _, err := r.apply(ctx, Change{App: instance.AppID, Add: []models.Instance{instance}}); err != nil {
+			return fmt.Errorf("assign %s: %w", instance.Process, err)
 		}
 		return nil
 	})
 	return instance, err
+}
+
+// Created blocks until an Instance that waits for its terminal can have it. It is
+// models.Failed when that will never be, and models.Unavailable when it takes longer
+// than Patience.
+func (r *Roller) Created(ctx context.Context, instance models.Instance) error {
+	limited, cancel := context.WithTimeout(ctx, r.Patience)
+	defer cancel()
+	waiting := ""
+	err := r.Fleet.Wait(limited, func(view View) (bool, error) {
+		status, _ := view.Instance(instance.ID)
+		waiting = blocker(view, instance, status)
+		if !view.Online(instance.NodeID) {
+			return false, gone(instance)
+		}
+		ended, err := hasEnded(view, instance)
+		return ended || status.Container != "", err
+	})
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return models.Errorf(models.Unavailable, "gave up after %s: %s", r.Patience, waiting)
+	}
+	return err
 }
 
 // Ended blocks until what Begin began has ended. It is models.Failed when that

@@ -77,10 +77,14 @@ func NewPlan(want Want, current []models.Instance, offer Offer) (Plan, error) {
 	return plan, nil
 }
 
-// compare decides which of the Instances there are stay.
+// compare decides which of the Instances there are stay. What somebody runs besides
+// is no rollout's business.
 func compare(want Want, current []models.Instance) Plan {
 	plan, kept := Plan{}, map[string]int{}
 	for _, instance := range current {
+		if instance.OneOff() {
+			continue
+		}
 		replaced := want.Fresh || want.Failed[instance.ID] || want.Leave[instance.NodeID]
 		if replaced || instance.ReleaseID != want.Release.ID || kept[instance.Process] >= want.Formation[instance.Process] {
 			plan.Stop = append(plan.Stop, instance)

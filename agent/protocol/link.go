@@ -37,7 +37,9 @@ type Link struct {
 	session  *yamux.Session
 	control  *Stream
 	patience time.Duration // WriteTimeout, but in tests
-	closed   sync.Once
+	// readerPatience is ReaderPatience, but in tests.
+	readerPatience time.Duration
+	closed         sync.Once
 }
 
 // Dial opens a Link to the control plane at the WebSocket or HTTP address url
@@ -118,7 +120,7 @@ func NewServerLink(conn io.ReadWriteCloser) (*Link, error) {
 }
 
 func newLink(session *yamux.Session, control net.Conn) *Link {
-	link := &Link{session: session, patience: WriteTimeout}
+	link := &Link{session: session, patience: WriteTimeout, readerPatience: ReaderPatience}
 	link.control = newStream(link, control)
 	return link
 }

@@ -2,8 +2,10 @@ package protocol
 
 import "time"
 
-// Version is the protocol version that this build speaks; Hello carries it.
-const Version = 1
+// Version is the protocol version that this build speaks; Hello carries it. The
+// control plane goes on with agents of the version before: those of 1 have no
+// terminals.
+const Version = 2
 
 // Assignment is everything that a Node is to run and route, at one generation.
 // An agent ignores a generation below the one it has.
@@ -42,6 +44,13 @@ type Instance struct {
 	// Once runs the process to its end, one time: it is not probed, and never
 	// started again. It ends stopped when it exits with 0, else failed.
 	Once bool `json:"once,omitempty"`
+	// OneOff is Once of somebody's own command, rather than of the Release's.
+	OneOff bool `json:"one_off,omitempty"`
+	// Attended is a OneOff with a terminal: it waits for its StreamAttach, for a
+	// minute at most, and ends with it. Its output is in no log.
+	Attended bool `json:"attended,omitempty"`
+	// TTY gives an Attended one a terminal's device.
+	TTY bool `json:"tty,omitempty"`
 	// WritableRoot lifts the read-only root file system.
 	WritableRoot bool `json:"writable_root"`
 	// RootUser keeps the image's own user and adds the few capabilities that
@@ -179,11 +188,13 @@ type Load struct {
 
 // StreamHeader begins every stream but the control stream, as one frame.
 type StreamHeader struct {
-	Kind     string `json:"kind"` // StreamLog
+	Kind     string `json:"kind"` // StreamLog, StreamExec or StreamAttach
 	Instance string `json:"instance,omitempty"`
 	AppID    string `json:"app_id,omitempty"`
 	Process  string `json:"process,omitempty"`
 	Ordinal  int    `json:"ordinal,omitempty"`
+	// Command is what StreamExec runs, and the window of StreamAttach.
+	Command *Command `json:"command,omitempty"`
 }
 
 // StreamLog is the kind of a stream on which the agent sends an Instance's

@@ -28,10 +28,13 @@ type Stream struct {
 	conn   net.Conn
 	reader *bufio.Reader
 	write  sync.Mutex
+
+	abort   sync.Once
+	aborted chan struct{}
 }
 
 func newStream(link *Link, conn net.Conn) *Stream {
-	return &Stream{link: link, conn: conn, reader: bufio.NewReaderSize(conn, 2048)}
+	return &Stream{link: link, conn: conn, reader: bufio.NewReaderSize(conn, 2048), aborted: make(chan struct{})}
 }
 
 // WriteFrame sends one value as a frame. It blocks while the other end does

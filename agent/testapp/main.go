@@ -14,6 +14,10 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 {
+		tool(os.Args[1])
+		return
+	}
 	fmt.Println("testapp", os.Getenv("VERSION"), "mode", os.Getenv("MODE"))
 	switch os.Getenv("MODE") {
 	case "exit":

@@ -157,6 +157,19 @@ func (c *Client) Operate(ctx context.Context, app, verb string) (Outcome, error)
 	return call[Outcome](ctx, c, http.MethodPost, appPath(app)+"/"+verb, nil)
 }
 
+// StartRun starts a command by itself, without a terminal.
+func (c *Client) StartRun(ctx context.Context, app string, command []string) (Instance, error) {
+	return call[Instance](ctx, c, http.MethodPost, appPath(app)+"/runs", NewRun{Command: command})
+}
+
+// EndRun stops what runs by itself, by its id or name.
+func (c *Client) EndRun(ctx context.Context, app, instance string) error {
+	return c.do(ctx, http.MethodDelete, appPath(app)+"/runs/"+url.PathEscape(instance), nil)
+}
+
+// TerminalPath is where a terminal is opened: verb is exec or run.
+func TerminalPath(app, verb string) string { return appPath(app) + "/" + verb }
+
 // Metrics returns what an app's instances use.
 func (c *Client) Metrics(ctx context.Context, app string) ([]InstanceMetrics, error) {
 	return call[[]InstanceMetrics](ctx, c, http.MethodGet, appPath(app)+"/metrics", nil)

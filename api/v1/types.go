@@ -156,6 +156,21 @@ type Instance struct {
 	Node     string    `json:"node" doc:"The node that runs it"`
 }
 
+// TerminalRequest is the first message of a terminal: what to run, and where.
+type TerminalRequest struct {
+	Command  []string `json:"command" doc:"The program and its arguments; no shell reads them" example:"[\"ls\", \"-l\"]"`
+	Process  string   `json:"process,omitempty" doc:"Of exec: any instance of this process type" example:"web"`
+	Instance string   `json:"instance,omitempty" doc:"Of exec: the instance, by its id or name" example:"web.1"`
+	TTY      bool     `json:"tty,omitempty" doc:"Give it a terminal's device, rather than three streams"`
+	Rows     uint     `json:"rows,omitempty" doc:"The window's height in lines"`
+	Columns  uint     `json:"cols,omitempty" doc:"Its width in characters"`
+}
+
+// NewRun is a command to run by itself.
+type NewRun struct {
+	Command []string `json:"command" minItems:"1" maxItems:"1000" doc:"The program and its arguments; no shell reads them"`
+}
+
 // EnvChange sets and unsets environment variables in one release.
 type EnvChange struct {
 	Set   map[string]string `json:"set,omitempty" maxProperties:"2000" doc:"Values by name: letters, digits and underscores"`

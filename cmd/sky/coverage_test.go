@@ -41,6 +41,7 @@ var verbs = map[string]string{
 	"remove-member": "members rm", "remove-node": "admin nodes rm", "restart-app": "restart", "revoke-token": "tokens rm",
 	"rollback": "rollback", "rotate-keys": "admin keys rotate", "scale-app": "scale", "seed": "admin seed", "setup": "setup",
 	"sign-up": "orgs sign-up", "start-app": "start", "stop-app": "stop", "suspend-organisation": "admin orgs suspend",
+	"exec-app": "exec", "run-app": "run", "start-run": "run", "end-run": "ps stop",
 	"take-backup": "admin backup", "top-up": "admin orgs credit", "use-password-link": "setup", "verify-billing": "admin billing verify",
 	"get-github": "admin github show", "set-github": "admin github set", "forget-github": "admin github rm",
 	"authorize-github": "github connect", "confirm-github": "github connect", "get-github-connection": "github status",

@@ -24,7 +24,7 @@ func main() {
 }
 
 // run returns the process's exit code: 1 for an error, 2 for a command line
-// that cannot be understood.
+// that cannot be understood, and that of a command that it ran.
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -38,9 +38,34 @@ func run() int {
 		fmt.Fprintf(os.Stderr, "sky: %s\n", err)
 		return 2
 	}
+	var ended *exitError
+	if errors.As(err, &ended) {
+		if ended.error != nil {
+			explain(ended.error)
+		}
+		return ended.code
+	}
 	explain(err)
 	return 1
 }
+
+// exitError ends the process with a command's own code, and with an error where
+// there is more to say.
+type exitError struct {
+	error
+	code int
+}
+
+// Error implements error; one without more to say has its code.
+func (e *exitError) Error() string {
+	if e.error == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.error.Error()
+}
+
+// Unwrap returns what there is to say.
+func (e *exitError) Unwrap() error { return e.error }
 
 // explain tells an error and, where the server knows one, its remedy.
 func explain(err error) {

@@ -35,7 +35,7 @@ func newRoot(s streams) *cobra.Command {
 	root.AddGroup(&cobra.Group{ID: "app", Title: "Apps:"}, &cobra.Group{ID: "account", Title: "You:"}, &cobra.Group{ID: "server", Title: "The server:"})
 	for _, command := range []*cobra.Command{
 		c.appsCommand(), c.buildsCommand(), c.releasesCommand(), c.rollbackCommand(), c.promoteCommand(), c.envCommand(), c.scaleCommand(),
-		c.psCommand(), c.operateCommand("restart", "Restart an app without losing a request"),
+		c.psCommand(), c.execCommand(), c.runCommand(), c.operateCommand("restart", "Restart an app without losing a request"),
 		c.operateCommand("stop", "Stop an app; it keeps all it has"), c.operateCommand("start", "Start a stopped app"),
 		c.logsCommand(), c.openCommand(), c.domainsCommand(), c.githubCommand(), c.deployCommand(), c.detectCommand(), c.metricsCommand(),
 	} {

@@ -43,7 +43,7 @@ func (c *cli) operateCommand(verb, short string) *cobra.Command {
 }
 
 func (c *cli) psCommand() *cobra.Command {
-	return c.appFlag(&cobra.Command{
+	command := c.appFlag(&cobra.Command{
 		Use: "ps", Short: "List what an app runs, as its nodes observe it", Args: cobra.NoArgs,
 		RunE: c.onApp(func(ctx context.Context, client *v1.Client, app string, _ []string) error {
 			instances, err := client.Instances(ctx, app)
@@ -60,6 +60,17 @@ func (c *cli) psCommand() *cobra.Command {
 				}
 				c.table("INSTANCE\tSTATE\tRELEASE\tNODE\tSINCE\tRESTARTS\tREASON", rows)
 			})
+		}),
+	})
+	command.AddCommand(c.psStop())
+	return command
+}
+
+func (c *cli) psStop() *cobra.Command {
+	return c.appFlag(&cobra.Command{
+		Use: "stop INSTANCE", Short: "Stop what `sky run` started, such as run.1", Args: cobra.ExactArgs(1),
+		RunE: c.onApp(func(ctx context.Context, client *v1.Client, app string, args []string) error {
+			return c.gone(client.EndRun(ctx, app, args[0]), "stopped %s", args[0])
 		}),
 	})
 }

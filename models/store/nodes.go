@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/skypanel/sky/models"
@@ -199,6 +200,12 @@ func (s *Store) LockInstances(ctx context.Context, ids []models.ID) (map[models.
 // InstancesOnNode returns the Instances that the Node is to run.
 func (s *Store) InstancesOnNode(ctx context.Context, node models.ID) ([]models.Instance, error) {
 	return all[models.Instance](s.reader(ctx).Where("node_id = ?", node).Order("id"), "instances")
+}
+
+// OneOffs returns what people run besides the Apps' own processes.
+func (s *Store) OneOffs(ctx context.Context) ([]models.Instance, error) {
+	rows, err := s.ProcessInstances(ctx, models.OneOffProcess)
+	return slices.DeleteFunc(rows, func(row models.Instance) bool { return !row.OneOff() }), err
 }
 
 // ProcessInstances returns the Instances of a process type, of all Apps.
