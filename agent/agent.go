@@ -118,6 +118,9 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	if a.failures, err = a.disk.Failures(); err != nil {
 		return err
 	}
+	if err := a.resumeTraffic(); err != nil {
+		return err
+	}
 	a.ctx = ctx
 	if runtime, ok := a.engine.(*docker); ok {
 		door, err := openImageDoor(ctx, a.config)
@@ -141,6 +144,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	<-ctx.Done()
 	parts.Wait()
 	a.tasks.Wait()
+	a.keepTraffic()
 	a.ingress.Close()
 	a.peers.Close()
 	return wrap("close engine client", closeEngine(a.engine))
