@@ -16,6 +16,7 @@ import (
 	"github.com/skypanel/sky/github"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/models/store"
+	"github.com/skypanel/sky/platform/history"
 	"github.com/skypanel/sky/platform/logs"
 	"github.com/skypanel/sky/rollout"
 )
@@ -108,6 +109,9 @@ type Platform struct {
 	doors    accessState
 	meter    meter
 	loads    loads
+	names    names
+	recorder *history.Recorder
+	keeping  sync.RWMutex // held while what was measured is taken to the database
 	rotating sync.Mutex // held while master keys change
 	swept    time.Time  // when builds were swept last; the chores' own
 	chores   sync.WaitGroup
@@ -178,6 +182,13 @@ func (p *Platform) Start(ctx context.Context) error {
 		return err
 	}
 	p.meter.load(open)
+	marks, err := p.Store.TrafficMarks(ctx)
+	if err != nil {
+		return err
+	}
+	if p.recorder, err = history.New(marks); err != nil {
+		return err
+	}
 	if err := p.recover(ctx); err != nil {
 		return err
 	}
@@ -198,6 +209,9 @@ func (p *Platform) Stop() {
 	p.cancel(errStopping)
 	p.chores.Wait()
 	p.lanes.wait()
+	if err := p.keepMetrics(context.WithoutCancel(p.ctx), now()); err != nil {
+		p.Log.Warn("metrics of the last minute are not kept", "error", err)
+	}
 }
 
 // stopping reports whether err is the platform's own end.

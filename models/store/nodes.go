@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/skypanel/sky/models"
@@ -120,6 +121,31 @@ func (s *Store) UpdateNode(ctx context.Context, id models.ID, change func(*model
 func (s *Store) NoteNode(ctx context.Context, id models.ID, columns map[string]any) error {
 	if err := s.writer(ctx).Model(&models.Node{}).Where("id = ?", id).UpdateColumns(columns).Error; err != nil {
 		return fmt.Errorf("note how the node is: %w", err)
+	}
+	return nil
+}
+
+// NodeNote is what to write of a Node with NoteNode.
+type NodeNote struct {
+	ID      models.ID
+	Columns map[string]any
+}
+
+// NoteNodes is NoteNode for many, some hundreds in a transaction: others write
+// between them.
+func (s *Store) NoteNodes(ctx context.Context, notes []NodeNote) error {
+	for some := range slices.Chunk(notes, 500) {
+		err := s.Transact(ctx, func(tx *Store) error {
+			for _, note := range some {
+				if err := tx.NoteNode(ctx, note.ID, note.Columns); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
