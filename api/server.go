@@ -101,6 +101,7 @@ func (s *server) register(routes huma.API) {
 	s.operations(routes)
 	s.logs(routes)
 	s.nodes(routes)
+	s.metrics(routes)
 	s.backups(routes)
 	s.organisations(routes)
 	s.plans(routes)
