@@ -178,7 +178,7 @@ func (s Span) check(at time.Time) error {
 	}
 	if s.points() > chartPoints {
 		return models.Errorf(models.Invalid, "that makes %d points, and %d are the most", s.points(), chartPoints).WithField("step").
-			WithRemedy("ask for a step of at least %s, or for less time", (s.To.Sub(s.From) / chartPoints).Truncate(time.Second)+time.Second)
+			WithRemedy("ask for a step of at least %s, or for less time", (s.To.Sub(s.From)/chartPoints).Truncate(time.Second)+time.Second)
 	}
 	if s.From.Before(at.Add(-s.reach() - s.Step)) {
 		return models.Errorf(models.Invalid, "steps of %s are kept for %s", s.Step, s.reach()).WithField("from").

@@ -103,6 +103,8 @@ type Platform struct {
 	// HTTP dials GitHub; nil is a client with the system's certificates.
 	HTTP *http.Client
 	Log  *slog.Logger
+	// Watcher is told of what happens; nil where nobody counts it.
+	Watcher Watcher
 
 	lanes    *lanes
 	failures failures
@@ -112,8 +114,8 @@ type Platform struct {
 	names    names
 	recorder *history.Recorder
 	keeping  sync.RWMutex // held while what was measured is taken to the database
-	rotating sync.Mutex // held while master keys change
-	swept    time.Time  // when builds were swept last; the chores' own
+	rotating sync.Mutex   // held while master keys change
+	swept    time.Time    // when builds were swept last; the chores' own
 	chores   sync.WaitGroup
 	due      chan struct{} // holds one token while a chore cannot wait
 	news     bell          // rings after audit facts
@@ -174,6 +176,9 @@ var errStopping = errors.New("sky is stopping")
 // as new work is accepted.
 func (p *Platform) Start(ctx context.Context) error {
 	p.ctx, p.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	if p.Watcher == nil {
+		p.Watcher = unwatched{}
+	}
 	p.sight.begin(now())
 	p.lanes, p.due = newLanes(p.ctx), make(chan struct{}, 1)
 	p.intake.arrivals, p.intake.stopped = make(chan *arrival), p.ctx.Done()
