@@ -176,13 +176,13 @@ func (s Span) check(at time.Time) error {
 		return models.Errorf(models.Invalid, "%s is not a step that metrics are kept in", s.Step).WithField("step").
 			WithRemedy("use 10s to 50s, whole minutes, or whole hours")
 	}
-	if s.points() > chartPoints {
-		return models.Errorf(models.Invalid, "that makes %d points, and %d are the most", s.points(), chartPoints).WithField("step").
-			WithRemedy("ask for a step of at least %s, or for less time", (s.To.Sub(s.From)/chartPoints).Truncate(time.Second)+time.Second)
-	}
 	if s.From.Before(at.Add(-s.reach() - s.Step)) {
 		return models.Errorf(models.Invalid, "steps of %s are kept for %s", s.Step, s.reach()).WithField("from").
 			WithRemedy("ask for a later from, or for a coarser step: minutes are kept for two days, hours for ninety")
+	}
+	if s.points() > chartPoints {
+		return models.Errorf(models.Invalid, "that makes %d points, and %d are the most", s.points(), chartPoints).WithField("step").
+			WithRemedy("ask for a step of at least %s, or for less time", (s.To.Sub(s.From)/chartPoints).Truncate(time.Second)+time.Second)
 	}
 	return nil
 }
