@@ -153,16 +153,6 @@ func (n *names) set(byID map[models.ID]string) {
 	n.byID = byID
 }
 
-func (n *names) all() map[models.ID]string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	copied := make(map[models.ID]string, len(n.byID))
-	for id, name := range n.byID {
-		copied[id] = name
-	}
-	return copied
-}
-
 // know reports whether there is such an App, and asks the database about one that
 // may be new.
 func (n *names) know(ctx context.Context, database *store.Store, id models.ID) bool {

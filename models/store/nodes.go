@@ -37,6 +37,13 @@ func (s *Store) Nodes(ctx context.Context) ([]models.Node, error) {
 	return all[models.Node](s.reader(ctx).Order("name"), "nodes")
 }
 
+// ReachedNodes returns the id and the PeerAddress of the Nodes that take requests of
+// others, by name.
+func (s *Store) ReachedNodes(ctx context.Context) ([]models.Node, error) {
+	query := s.reader(ctx).Select("id", "peer_address").Where("peer_address <> '' AND state <> ?", models.NodeRemoved)
+	return all[models.Node](query.Order("name"), "nodes")
+}
+
 // NodeFilter narrows a list of Nodes.
 type NodeFilter struct {
 	Region string
