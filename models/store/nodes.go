@@ -44,6 +44,15 @@ func (s *Store) ReachedNodes(ctx context.Context) ([]models.Node, error) {
 	return all[models.Node](query.Order("name"), "nodes")
 }
 
+// AnyOnline reports whether some Node is online.
+func (s *Store) AnyOnline(ctx context.Context) (bool, error) {
+	var online []models.ID
+	if err := s.reader(ctx).Model(&models.Node{}).Where("state = ?", models.NodeOnline).Limit(1).Pluck("id", &online).Error; err != nil {
+		return false, fmt.Errorf("look for a node that is online: %w", err)
+	}
+	return len(online) > 0, nil
+}
+
 // NodeFilter narrows a list of Nodes.
 type NodeFilter struct {
 	Region string
