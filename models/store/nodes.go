@@ -187,20 +187,31 @@ func marked(result *gorm.DB) (bool, error) {
 	return result.RowsAffected > 0, nil
 }
 
-// NextGeneration counts a new Assignment for the Node and returns its number.
-func (s *Store) NextGeneration(ctx context.Context, id models.ID) (uint64, error) {
-	var node models.Node
+// NextGenerations counts a new Assignment for every Node, and returns their numbers.
+// It locks the Nodes in the order of LockNodes, for a transaction that must not wait
+// for another that waits for it.
+func (s *Store) NextGenerations(ctx context.Context) (map[models.ID]uint64, error) {
+	var rows []struct {
+		ID         models.ID
+		Generation uint64
+	}
 	err := s.Transact(ctx, func(tx *Store) error {
-		result := tx.writer(ctx).Model(&models.Node{}).Where("id = ?", id).
-			UpdateColumn("generation", gorm.Expr("generation + 1"))
-		if result.Error != nil {
-			return fmt.Errorf("count assignment: %w", result.Error)
+		var locked []models.ID
+		inOrder := forUpdate(tx.writer(ctx).Model(&models.Node{})).Order("name")
+		if err := inOrder.Pluck("id", &locked).Error; err != nil {
+			return err
 		}
-		var err error
-		node, err = first[models.Node](tx.writer(ctx).Where("id = ?", id), "node")
-		return err
+		counted := "UPDATE paas_nodes SET generation = generation + 1 WHERE state <> ? RETURNING id, generation"
+		return tx.writer(ctx).Raw(counted, models.NodeRemoved).Scan(&rows).Error
 	})
-	return node.Generation, err
+	if err != nil {
+		return nil, fmt.Errorf("count assignments: %w", err)
+	}
+	generations := make(map[models.ID]uint64, len(rows))
+	for _, row := range rows {
+		generations[row.ID] = row.Generation
+	}
+	return generations, nil
 }
 
 // ChangeInstances adds and removes rows in one transaction, so that an
