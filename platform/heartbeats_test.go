@@ -51,7 +51,9 @@ func TestRequestsAreExactThroughRestarts(t *testing.T) {
 	s.Heartbeat(ctx, node, s.beat(11))
 	require.EqualValues(t, 11, s.requests(t, models.StepMinute))
 
-	s.open(t) // the former was killed: what it had not kept is told again
+	s.cancel(errStopping) // as if it were killed: what it had not kept is told again
+	s.chores.Wait()
+	s.open(t)
 	s.Heartbeat(ctx, node, s.beat(12))
 	require.EqualValues(t, 12, s.requests(t, models.StepMinute))
 	require.NoError(t, s.keepMetrics(ctx, now()))
