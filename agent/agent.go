@@ -118,6 +118,9 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	if a.failures, err = a.disk.Failures(); err != nil {
 		return err
 	}
+	if err := a.resumeTraffic(); err != nil {
+		return err
+	}
 	a.ctx = ctx
 	if runtime, ok := a.engine.(*docker); ok {
 		door, err := openImageDoor(ctx, a.config)
@@ -142,6 +145,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	<-ctx.Done()
 	parts.Wait()
 	a.tasks.Wait()
+	a.keepTraffic()
 	a.ingress.Close()
 	a.peers.Close()
 	return wrap("close engine client", closeEngine(a.engine))
@@ -171,6 +175,26 @@ func (a *Agent) servePeers(ctx context.Context, parts *sync.WaitGroup) error {
 
 // Requests returns the ingress' counters, by App ID.
 func (a *Agent) Requests() map[string]ingress.Counters { return a.ingress.Counters() }
+
+// Figures are how an Agent is at a moment, for monitoring.
+type Figures struct {
+	Linked    bool           // to the control plane
+	Troubled  bool           // something keeps it from its work, such as its engine
+	Instances map[string]int // by state
+	Requests  map[string]ingress.Counters
+}
+
+// Figures returns how the Agent is.
+func (a *Agent) Figures() Figures {
+	observed := a.board.Snapshot()
+	figures := Figures{
+		Linked: a.links.Current() != nil, Troubled: observed.Trouble != "", Instances: map[string]int{}, Requests: a.Requests(),
+	}
+	for _, status := range observed.Instances {
+		figures.Instances[status.State]++
+	}
+	return figures
+}
 
 // listen returns nil when no listener is configured.
 func (a *Agent) listen(ctx context.Context) (net.Listener, error) {

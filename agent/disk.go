@@ -16,6 +16,7 @@ import (
 
 const (
 	assignmentFile = "assignment.json"
+	trafficFile    = "traffic.json"
 	failureDir     = "failures"
 )
 
@@ -92,6 +93,25 @@ func (d *disk) ForgetFailure(instance string) error {
 		return nil
 	}
 	return wrap("forget failure", err)
+}
+
+// SaveTraffic keeps the ingress' counters for the next agent.
+func (d *disk) SaveTraffic(counted []protocol.Traffic) error {
+	return wrap("save traffic", d.write(trafficFile, counted))
+}
+
+// TakeTraffic returns what SaveTraffic kept, once.
+func (d *disk) TakeTraffic() ([]protocol.Traffic, error) {
+	var counted []protocol.Traffic
+	err := d.read(trafficFile, &counted)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		counted = nil // a file that cannot be read is as good as none
+	}
+	err = errors.Join(os.Remove(filepath.Join(d.dir, trafficFile)), durable.SyncDir(d.dir))
+	return counted, wrap("take traffic", err)
 }
 
 // failureName is a file for an ID that came over the wire: no path in it.

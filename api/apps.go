@@ -24,7 +24,6 @@ func (s *server) apps(routes huma.API) {
 	huma.Register(routes, operation(http.MethodGet, appPath, "get-app", "Show an app", models.AppRead), s.getApp)
 	huma.Register(routes, operation(http.MethodPatch, appPath, "change-app", "Change an app's settings", models.AppConfigure), s.changeApp)
 	huma.Register(routes, operation(http.MethodDelete, appPath, "destroy-app", "Destroy an app with all it has", models.AppDestroy), s.destroyApp)
-	huma.Register(routes, operation(http.MethodGet, appPath+"/metrics", "get-metrics", "Show what an app's instances use", models.AppRead), s.getMetrics)
 	huma.Register(routes, operation(http.MethodGet, appPath+"/instances", "list-instances", "List what an app runs", models.AppRead), s.listInstances)
 }
 
@@ -84,27 +83,6 @@ func (s *server) listInstances(ctx context.Context, input *AppInput) (*body[[]v1
 	}
 	status, err := s.Platform.Status(ctx, app)
 	return answer(ctx, s, each(status.Instances, wireInstance), err)
-}
-
-func (s *server) getMetrics(ctx context.Context, input *AppInput) (*body[[]v1.InstanceMetrics], error) {
-	app, err := s.Platform.App(ctx, actor(ctx), models.AppRead, input.App)
-	if err != nil {
-		return nil, s.problem(ctx, err)
-	}
-	metrics, err := s.Platform.Metrics(ctx, app)
-	return answer(ctx, s, each(metrics, wireMetrics), err)
-}
-
-func wireMetrics(measured platform.InstanceMetrics) v1.InstanceMetrics {
-	wire := v1.InstanceMetrics{
-		Process: measured.Instance.Process, Ordinal: measured.Instance.Ordinal, CPUPercent: measured.Load.CPUPercent,
-		MemoryBytes: measured.Load.MemoryBytes, MemoryLimitBytes: measured.MemoryLimit,
-		ReceivedBytes: measured.Load.ReceivedBytes, SentBytes: measured.Load.SentBytes,
-	}
-	if !measured.At.IsZero() {
-		wire.At = &measured.At
-	}
-	return wire
 }
 
 // appAnswer adds to an App what is observed of it.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
@@ -36,7 +37,10 @@ type Config struct {
 	// RequestsPerMinute bounds each token and session; 0 is without a limit. A
 	// third of them may come at once.
 	RequestsPerMinute int
-	Log               *slog.Logger
+	// Answered is told of every request, by the pattern that its address matched,
+	// or an empty one; nil where nobody counts them.
+	Answered func(method, route string, status int, took time.Duration)
+	Log      *slog.Logger
 }
 
 // server holds what the handlers share.
@@ -66,7 +70,7 @@ func New(config Config) http.Handler {
 	engine.UseRawPath = true             // %2F in a name is part of the name
 	engine.RedirectTrailingSlash = false // a name that is empty is not the list of all
 	engine.HandleMethodNotAllowed = true
-	engine.Use(s.recover)
+	engine.Use(s.count, s.recover)
 	engine.NoRoute(func(c *gin.Context) { abort(c, http.StatusNotFound, "there is nothing at this address") })
 	engine.NoMethod(func(c *gin.Context) { abort(c, http.StatusMethodNotAllowed, "this address knows no "+c.Request.Method) })
 	engine.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
@@ -102,6 +106,7 @@ func (s *server) register(routes huma.API) {
 	s.logs(routes)
 	s.terminals(routes)
 	s.nodes(routes)
+	s.metrics(routes)
 	s.backups(routes)
 	s.organisations(routes)
 	s.plans(routes)
@@ -110,6 +115,16 @@ func (s *server) register(routes huma.API) {
 	s.overview(routes)
 	s.domains(routes)
 	s.gitHub(routes)
+}
+
+// count tells of a request when it was answered.
+func (s *server) count(c *gin.Context) {
+	if s.Answered == nil {
+		return
+	}
+	began := time.Now()
+	c.Next()
+	s.Answered(c.Request.Method, c.FullPath(), c.Writer.Status(), time.Since(began))
 }
 
 // recover answers a panic without its words, which may hold secrets.

@@ -257,6 +257,9 @@ func TestWaitSeesEachChange(t *testing.T) {
 	if got := w.Instances(app); len(got) != 1 || got[0].State != protocol.StateHealthy {
 		t.Errorf("instances %+v", got)
 	}
+	if linked, states := w.Census(); linked != 1 || states[protocol.StateHealthy] != 1 || len(states) != 1 {
+		t.Errorf("%d agents, instances %v", linked, states)
+	}
 	if got := w.Instances(models.NewID()); len(got) != 0 {
 		t.Errorf("another app has %+v", got)
 	}

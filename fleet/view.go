@@ -96,6 +96,23 @@ func (f *Fleet) Online(id models.ID) bool {
 	return View{f}.Online(id)
 }
 
+// Census counts the agents that are on the line, and by state what the agents
+// observe of Instances.
+func (f *Fleet) Census() (linked int, states map[string]int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	states = map[string]int{}
+	for _, node := range f.nodes {
+		if node.agent != nil {
+			linked++
+		}
+		for _, status := range node.instances {
+			states[status.State]++
+		}
+	}
+	return linked, states
+}
+
 // announce wakes everybody in Wait. The caller holds f.mu.
 func (f *Fleet) announce() {
 	close(f.changed)

@@ -160,18 +160,10 @@ func (p *Platform) IngressAddress() string {
 	return ""
 }
 
-// Heartbeat implements fleet.Nodes.
-func (p *Platform) Heartbeat(ctx context.Context, node models.ID, beat protocol.Heartbeat) {
-	p.loads.set(node, beat, now())
-	p.noteNode(ctx, node, map[string]any{
-		"cpu_percent": int(beat.CPUPercent), "memory_used_bytes": beat.MemoryUsed, "disk_used_bytes": beat.DiskUsed,
-		"disk_bytes": beat.DiskTotal, "containers": beat.Containers, "seen_at": now(),
-	})
-}
-
 // Offline implements fleet.Nodes.
 func (p *Platform) Offline(ctx context.Context, id models.ID) {
 	p.loads.forget(id)
+	p.recorder.Silent(id)
 	ctx = context.WithoutCancel(ctx)
 	node, err := p.Store.Node(ctx, id)
 	if err == nil {

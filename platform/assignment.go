@@ -74,10 +74,10 @@ func (p *Platform) routes(ctx context.Context, node models.ID, apps []models.App
 
 // peers are the other Nodes that take requests.
 func (p *Platform) peers(ctx context.Context, node models.ID) ([]protocol.Peer, error) {
-	nodes, err := p.Store.Nodes(ctx)
+	reached, err := p.Store.ReachedNodes(ctx)
 	var peers []protocol.Peer
-	for _, other := range nodes {
-		if other.ID != node && other.State != models.NodeRemoved && other.PeerAddress != "" {
+	for _, other := range reached {
+		if other.ID != node {
 			peers = append(peers, protocol.Peer{Node: other.ID.String(), Address: other.PeerAddress})
 		}
 	}

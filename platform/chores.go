@@ -40,6 +40,8 @@ func (p *Platform) doChores(ctx context.Context, at time.Time) {
 		name string
 		do   func(context.Context, time.Time) error
 	}{
+		{"keep metrics", p.keepMetrics},
+		{"prune metrics", p.pruneMetrics},
 		{"bill usage", p.Bill},
 		{"settle wallets", p.Settle},
 		{"replace what lost nodes ran", p.replaceLost},

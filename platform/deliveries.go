@@ -33,6 +33,12 @@ const maxDeliveryHeader = 100
 // Unauthorized, and for a repository that is not the link's NotFound: neither
 // changes more than a count.
 func (p *Platform) Deliver(ctx context.Context, in Incoming) (fresh bool, err error) {
+	fresh, err = p.accept(ctx, in)
+	p.tellDelivery(fresh, err)
+	return fresh, err
+}
+
+func (p *Platform) accept(ctx context.Context, in Incoming) (fresh bool, err error) {
 	if in.Event == "" || in.Delivery == "" || len(in.Event) > maxDeliveryHeader || len(in.Delivery) > maxDeliveryHeader {
 		return false, models.Errorf(models.Invalid, "that is no delivery of GitHub's").WithField("X-GitHub-Delivery").
 			WithRemedy("send the headers X-GitHub-Event and X-GitHub-Delivery")

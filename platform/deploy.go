@@ -349,7 +349,13 @@ func (p *Platform) moveDeployment(ctx context.Context, deployment *models.Deploy
 	if err := deployment.Move(next, now()); err != nil {
 		return err
 	}
-	return p.Store.SaveDeployment(ctx, deployment)
+	if err := p.Store.SaveDeployment(ctx, deployment); err != nil {
+		return err
+	}
+	if deployment.State.Ended() {
+		p.Watcher.DeploymentEnded(deployment.State)
+	}
+	return nil
 }
 
 // moveRefs moves what the push asked for, now that its Release serves.

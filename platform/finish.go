@@ -29,6 +29,7 @@ func (p *Platform) finishBuild(build models.Build, state models.BuildState, err 
 	if saveErr := p.saveEnded(ctx, &build); saveErr != nil {
 		p.Log.Error("finish build", "build", build.ID, "error", saveErr)
 	}
+	p.tellBuild(build)
 	if err != nil && models.CodeOf(err) == models.Internal && !errors.Is(err, errCancelled) && !errors.Is(err, errSuperseded) {
 		p.Log.Error("deploy", "app", build.AppID, "build", build.Number, "error", err)
 	}

@@ -66,17 +66,12 @@ func (p *Platform) LostAfter(ctx context.Context) time.Duration {
 // comesBack notes that a node is about to be online: that it was lost, and that it is
 // the first one to be seen again.
 func (p *Platform) comesBack(ctx context.Context, id models.ID) {
-	nodes, err := p.Store.Nodes(ctx)
-	if err != nil {
-		return // it cannot be marked as online either
-	}
-	if !slices.ContainsFunc(nodes, isOnline) {
+	if seen, err := p.Store.AnyOnline(ctx); err == nil && !seen {
 		p.sight.begin(now())
 	}
-	for _, node := range nodes {
-		if node.ID == id && node.LostAt != nil {
-			p.record(ctx, models.Actor{Name: "sky"}, fact{kind: "node.returned", detail: node.Name})
-		}
+	node, err := p.Store.Node(ctx, id)
+	if err == nil && node.LostAt != nil {
+		p.record(ctx, models.Actor{Name: "sky"}, fact{kind: "node.returned", detail: node.Name})
 	}
 }
 

@@ -89,7 +89,7 @@ func (p *Platform) Nodes(ctx context.Context, actor models.Actor, asked NodesAsk
 	reserved, err := p.Store.Reserved(ctx)
 	views := models.Page[NodeView]{Next: rows.Next}
 	for _, row := range rows.Items {
-		views.Items = append(views.Items, nodeView(row, reserved[row.ID]))
+		views.Items = append(views.Items, nodeView(p.loads.latest(row), reserved[row.ID]))
 	}
 	return views, err
 }
@@ -112,7 +112,7 @@ func (p *Platform) Node(ctx context.Context, actor models.Actor, name string) (N
 		return NodeView{}, err
 	}
 	reserved, err := p.Store.Reserved(ctx)
-	return nodeView(node, reserved[node.ID]), err
+	return nodeView(p.loads.latest(node), reserved[node.ID]), err
 }
 
 func checkRegionName(name string) error {

@@ -13,7 +13,7 @@ import (
 
 // Apply implements rollout.Store.
 func (p *Platform) Apply(ctx context.Context, change rollout.Change) (map[models.ID]uint64, error) {
-	generations := map[models.ID]uint64{}
+	var generations map[models.ID]uint64
 	err := p.Store.Transact(ctx, func(tx *store.Store) error {
 		remove := idsOf(change.Remove)
 		if err := p.addRemove(ctx, tx, change, remove); err != nil {
@@ -32,7 +32,9 @@ func (p *Platform) Apply(ctx context.Context, change rollout.Change) (map[models
 				return err
 			}
 		}
-		return p.bump(ctx, tx, change, generations)
+		var err error
+		generations, err = tx.NextGenerations(ctx) // each node routes every App
+		return err
 	})
 	if err == nil {
 		p.guests.dismiss(idsOf(change.Remove))
@@ -104,23 +106,6 @@ func (p *Platform) givePlan(ctx context.Context, tx *store.Store, change rollout
 		change.Add[i].PlanID = app.PlanID
 	}
 	return err
-}
-
-// bump counts a new generation for every node: each of them routes every App.
-func (p *Platform) bump(ctx context.Context, tx *store.Store, change rollout.Change, generations map[models.ID]uint64) error {
-	nodes, err := tx.Nodes(ctx)
-	if err != nil {
-		return err
-	}
-	for _, node := range nodes {
-		if node.State == models.NodeRemoved {
-			continue
-		}
-		if generations[node.ID], err = tx.NextGeneration(ctx, node.ID); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // change applies a Change and lets the agents know.

@@ -16,6 +16,7 @@ import (
 	"github.com/skypanel/sky/github"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/models/store"
+	"github.com/skypanel/sky/platform/history"
 	"github.com/skypanel/sky/platform/logs"
 	"github.com/skypanel/sky/rollout"
 )
@@ -104,6 +105,8 @@ type Platform struct {
 	// HTTP dials GitHub; nil is a client with the system's certificates.
 	HTTP *http.Client
 	Log  *slog.Logger
+	// Watcher is told of what happens; nil where nobody counts it.
+	Watcher Watcher
 
 	lanes    *lanes
 	failures failures
@@ -111,8 +114,11 @@ type Platform struct {
 	doors    accessState
 	meter    meter
 	loads    loads
-	rotating sync.Mutex // held while master keys change
-	swept    time.Time  // when builds were swept last; the chores' own
+	names    names
+	recorder *history.Recorder
+	keeping  sync.RWMutex // held while what was measured is taken to the database
+	rotating sync.Mutex   // held while master keys change
+	swept    time.Time    // when builds were swept last; the chores' own
 	chores   sync.WaitGroup
 	due      chan struct{} // holds one token while a chore cannot wait
 	news     bell          // rings after audit facts
@@ -178,6 +184,9 @@ var errStopping = errors.New("sky is stopping")
 // as new work is accepted.
 func (p *Platform) Start(ctx context.Context) error {
 	p.ctx, p.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	if p.Watcher == nil {
+		p.Watcher = unwatched{}
+	}
 	p.sight.begin(now())
 	p.lanes, p.due = newLanes(p.ctx), make(chan struct{}, 1)
 	p.intake.arrivals, p.intake.stopped = make(chan *arrival), p.ctx.Done()
@@ -186,6 +195,13 @@ func (p *Platform) Start(ctx context.Context) error {
 		return err
 	}
 	p.meter.load(open)
+	marks, err := p.Store.TrafficMarks(ctx)
+	if err != nil {
+		return err
+	}
+	if p.recorder, err = history.New(marks); err != nil {
+		return err
+	}
 	if err := p.recover(ctx); err != nil {
 		return err
 	}
@@ -210,6 +226,9 @@ func (p *Platform) Stop() {
 	p.guests.close()
 	p.chores.Wait()
 	p.lanes.wait()
+	if err := p.keepMetrics(context.WithoutCancel(p.ctx), now()); err != nil {
+		p.Log.Warn("metrics of the last minute are not kept", "error", err)
+	}
 }
 
 // stopping reports whether err is the platform's own end.

@@ -39,11 +39,7 @@ func (p *Platform) newRelease(ctx context.Context, release *models.Release, from
 		}
 	}
 	release.ID, release.CreatedAt = models.NewID(), now()
-	text, err := json.Marshal(config)
-	if err != nil {
-		return fmt.Errorf("encode config: %w", err)
-	}
-	if release.Config, err = p.Vault.seal(releasePlace(*release), text); err != nil {
+	if err := p.SealConfig(release, config); err != nil {
 		return err
 	}
 	return p.Store.Transact(ctx, func(tx *store.Store) error {
@@ -60,6 +56,16 @@ func (p *Platform) newRelease(ctx context.Context, release *models.Release, from
 			Released: from.released, CreatedAt: now(),
 		})
 	})
+}
+
+// SealConfig puts a Config into a Release, which has its id.
+func (p *Platform) SealConfig(release *models.Release, config map[string]string) error {
+	text, err := json.Marshal(config)
+	if err != nil {
+		return fmt.Errorf("encode config: %w", err)
+	}
+	release.Config, err = p.Vault.seal(releasePlace(*release), text)
+	return err
 }
 
 func releasePlace(release models.Release) place {

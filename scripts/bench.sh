@@ -12,6 +12,8 @@ bin/sky stack ${ca:+--extra-ca "$ca"} node:22 go:1.26 python:3.11
 export SKY_EXTRA_CA=$ca
 need_packages postgresql
 say "scheduler"; go run ./bench/scheduler
+say "fleet"; go run ./bench/fleet
+say "ingress"; go test ./agent/ingress -run '^$' -bench Counting -count 10
 say "receive"; go run ./bench/receive
 say "billing"; go run ./bench/billing
 say "build"; go run ./bench/build

@@ -197,23 +197,3 @@ func (f *front) load(ctx context.Context, post bool, served, failed *atomic.Int6
 		served.Add(1)
 	}
 }
-
-func TestCountersTellStatusAndVolume(t *testing.T) {
-	f := newFront(t, time.Second)
-	f.SetTargets(appID, []*Target{f.target(t, "a", backend(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/missing" {
-			w.WriteHeader(404)
-		}
-		fmt.Fprint(w, "12345")
-	}))})
-	f.do(t, "GET", "shop.test", "/", nil)
-	f.do(t, "GET", "shop.test", "/missing", nil)
-	deadline := time.Now().Add(5 * time.Second)
-	for f.Counters()[appID].Total() < 2 && time.Now().Before(deadline) {
-		<-time.After(time.Millisecond)
-	}
-	got := f.Counters()[appID]
-	if got.Status[2] != 1 || got.Status[4] != 1 || got.BytesOut != 10 || got.Active != 0 || got.App != "shop" {
-		t.Errorf("counters %+v", got)
-	}
-}

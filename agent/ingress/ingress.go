@@ -35,27 +35,27 @@ type Ingress struct {
 	peers     http.RoundTripper
 	buffers   sync.Pool
 
-	mu     sync.Mutex // guards routes, and changes to hosts
-	routes map[string]*route
+	mu      sync.Mutex // guards routes, counted, and changes to hosts
+	routes  map[string]*route
+	counted map[string]*counters // by App; it outlives its route for a while
 }
 
 // New returns an Ingress without routes.
 func New(options Options) *Ingress {
-	in := &Ingress{hold: options.Hold, routes: map[string]*route{}, transport: newTransport(), peers: options.Peers}
+	in := &Ingress{
+		hold: options.Hold, routes: map[string]*route{}, counted: map[string]*counters{}, transport: newTransport(), peers: options.Peers,
+	}
 	if in.hold == 0 {
 		in.hold = DefaultHold
 	}
 	in.buffers.New = func() any { return new([bufferSize]byte) }
 	in.proxy = &httputil.ReverseProxy{
-		Rewrite:      rewrite,
-		Transport:    retrying{in},
-		BufferPool:   bufferPool{&in.buffers},
-		ErrorHandler: answerError,
-		ModifyResponse: func(response *http.Response) error {
-			response.Header.Del(ErrorHeader) // only the ingress may say so
-			return nil
-		},
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
+		Rewrite:        rewrite,
+		Transport:      retrying{in},
+		BufferPool:     bufferPool{&in.buffers},
+		ErrorHandler:   answerError,
+		ModifyResponse: heedError,
+		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
 	return in
 }
@@ -67,7 +67,7 @@ func (in *Ingress) SetRoute(appID string, wanted Route) {
 	defer in.mu.Unlock()
 	entry := in.routes[appID]
 	if entry == nil {
-		entry = newRoute(wanted.App)
+		entry = newRoute(wanted.App, in.count(appID))
 		in.routes[appID] = entry
 	}
 	entry.mu.Lock()
@@ -108,6 +108,7 @@ func (in *Ingress) RemoveRoute(appID string) (removed []*Target) {
 		return nil
 	}
 	delete(in.routes, appID)
+	entry.counters.retired = time.Now()
 	entry.mu.Lock()
 	defer entry.mu.Unlock()
 	in.forget(entry, nil)
@@ -131,15 +132,13 @@ func (in *Ingress) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, unknownHost)
 		return
 	}
-	began := time.Now()
-	route.counters.active.Add(1)
-	recorder := &recorder{ResponseWriter: w}
+	recorder := route.counters.begin(w, r)
 	ctx, cancel := context.WithCancelCause(r.Context())
 	claim := &claim{route: route, cancel: cancel}
 	defer func() {
 		claim.release()
 		cancel(nil)
-		route.counters.ended(recorder.status, recorder.bytes, time.Since(began))
+		recorder.end(claim.unanswered)
 	}()
 	in.proxy.ServeHTTP(recorder, r.WithContext(context.WithValue(ctx, claimKey{}, claim)))
 }

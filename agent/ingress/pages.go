@@ -41,6 +41,7 @@ var (
 
 // answerError puts the failure of a request in words for its client.
 func answerError(w http.ResponseWriter, r *http.Request, err error) {
+	r.Context().Value(claimKey{}).(*claim).unanswered = true
 	var timeout net.Error
 	switch {
 	case errors.Is(err, errStopped):
@@ -55,6 +56,18 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	default:
 		answer(w, broken)
 	}
+}
+
+// heedError lets only ingresses say that no Instance answered: this one, and that
+// of the Node which the request was sent to.
+func heedError(response *http.Response) error {
+	claim := response.Request.Context().Value(claimKey{}).(*claim)
+	if claim.target == nil || claim.target.Node == "" {
+		response.Header.Del(ErrorHeader)
+		return nil
+	}
+	claim.unanswered = response.Header.Get(ErrorHeader) != ""
+	return nil
 }
 
 func answer(w http.ResponseWriter, p page) {

@@ -80,7 +80,8 @@ func (in *Ingress) Peer() http.Handler {
 				p.Out.Header[name] = p.In.Header[name] // the first ingress has said so
 			}
 		},
-		Transport: pinned{in}, BufferPool: bufferPool{&in.buffers}, ErrorHandler: answerError, ErrorLog: in.proxy.ErrorLog,
+		Transport: pinned{in}, BufferPool: bufferPool{&in.buffers}, ErrorHandler: answerError, ModifyResponse: heedError,
+		ErrorLog: in.proxy.ErrorLog,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		target := in.find(r.Header.Get(instanceHeader))

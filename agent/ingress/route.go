@@ -19,7 +19,7 @@ type route struct {
 	app      string
 	pool     atomic.Pointer[pool]
 	next     atomic.Uint32
-	counters counters
+	counters *counters
 
 	mu    sync.Mutex // one writer at a time
 	hosts []string
@@ -32,8 +32,8 @@ type pool struct {
 	superseded chan struct{} // closed when a newer pool took over
 }
 
-func newRoute(app string) *route {
-	r := &route{app: app}
+func newRoute(app string, counted *counters) *route {
+	r := &route{app: app, counters: counted}
 	r.pool.Store(&pool{superseded: make(chan struct{})})
 	return r
 }

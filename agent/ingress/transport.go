@@ -43,6 +43,8 @@ type claim struct {
 	cancel context.CancelCauseFunc
 	target *Target
 	stop   func() bool // ends the watch on the Target's kill
+	// unanswered says that no Instance answered: an ingress did.
+	unanswered bool
 }
 
 type claimKey struct{}
@@ -182,31 +184,3 @@ func (b bufferPool) Get() []byte { return b.pool.Get().(*[bufferSize]byte)[:] }
 
 // Put implements httputil.BufferPool.
 func (b bufferPool) Put(buffer []byte) { b.pool.Put((*[bufferSize]byte)(buffer)) }
-
-// recorder notes what a request was answered.
-type recorder struct {
-	http.ResponseWriter
-	status int
-	bytes  int64
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
-		r.status = status
-	}
-	r.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (r *recorder) Write(p []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	n, err := r.ResponseWriter.Write(p)
-	r.bytes += int64(n)
-	return n, err
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

@@ -172,14 +172,18 @@ type Heartbeat struct {
 	DiskUsed   int64     `json:"disk_used"`
 	DiskTotal  int64     `json:"disk_total"`
 	Containers int       `json:"containers"`
-	// Loads are of the Instances that run; an agent may leave some out.
+	// Loads are of the Instances that run; an agent may leave some out, or all of
+	// them in some beats.
 	Loads []Load `json:"loads,omitempty"`
+	// Traffic is of the Apps of whose requests something changed since the last
+	// beat of the same link; the first beat of a link tells of all.
+	Traffic []Traffic `json:"traffic,omitempty"`
 }
 
 // Load is what one Instance uses.
 type Load struct {
 	Instance    string  `json:"instance"`
-	CPUPercent  float64 `json:"cpu_percent"` // of one CPU, the mean since the last heartbeat
+	CPUPercent  float64 `json:"cpu_percent"` // of one CPU, the mean since it was measured before
 	MemoryBytes int64   `json:"memory_bytes"`
 	// ReceivedBytes and SentBytes are since the container's start.
 	ReceivedBytes int64 `json:"received_bytes"`

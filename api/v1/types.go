@@ -200,7 +200,7 @@ type Outcome struct {
 }
 
 // InstanceMetrics is what one instance uses, as its agent said at the last
-// heartbeat, every 30 seconds.
+// heartbeat that told it, every 30 seconds.
 type InstanceMetrics struct {
 	Process          string     `json:"process" example:"web"`
 	Ordinal          int        `json:"ordinal" example:"1"`

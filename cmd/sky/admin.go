@@ -102,6 +102,7 @@ func (c *cli) adminNodes() *cobra.Command {
 		named("info NAME", "Show a node", func(ctx context.Context, client *v1.Client, name string) (v1.Node, error) {
 			return client.Node(ctx, name)
 		}),
+		c.nodesMetrics(),
 		named("cordon NAME", "Give a node nothing new", cordon(true)),
 		named("uncordon NAME", "Give a node new instances again", cordon(false)),
 		c.verb("region NAME REGION", "Move a node to another region", cobra.ExactArgs(2), func(ctx context.Context, client *v1.Client, args []string) error {

@@ -19,7 +19,7 @@ import (
 )
 
 type agentConfig struct {
-	server, token, dataDir, ingress, peer, dockerHost, logLevel string
+	server, token, dataDir, ingress, peer, metrics, dockerHost, logLevel string
 }
 
 func agentCommand(s streams) *cobra.Command {
@@ -36,6 +36,7 @@ func agentCommand(s streams) *cobra.Command {
 	flags = command.Flags()
 	flags.StringVar(&config.ingress, "ingress", "0.0.0.0:80", "address at which apps answer")
 	flags.StringVar(&config.peer, "peer", ":7443", "address at which other nodes reach this one's instances, over TLS; without a host, the one that the control plane sees")
+	flags.StringVar(&config.metrics, "metrics", "", "address at which Prometheus reads /metrics, without credentials: keep it private, such as 10.0.0.5:9100; empty shows nothing")
 	flags.StringVar(&config.dockerHost, "docker-host", "", "Docker's address; empty as the docker command finds it")
 	flags.StringVar(&config.logLevel, "log-level", "info", "debug, info, warn or error")
 	return command
@@ -83,7 +84,7 @@ func runAgent(ctx context.Context, config *agentConfig, s streams) error {
 		return err
 	}
 	fmt.Fprintln(s.out, "sky agent is running")
-	return a.Run(ctx)
+	return runMonitored(ctx, a, config.metrics)
 }
 
 // credential is what the agent proves itself with, kept on its disk and renewed

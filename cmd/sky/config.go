@@ -38,6 +38,7 @@ type serverConfig struct {
 	databaseURL string
 	replica     string // where other control planes of the database reach this one; empty is alone
 	dockerHost  string
+	metrics     string // where Prometheus asks; empty is nowhere
 	peer        string // where other nodes reach this one; empty is nowhere
 	extraCA     string
 	builds      int
@@ -68,6 +69,7 @@ func (c *serverConfig) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&c.replica, "replica", "", "address at which other control planes of the same PostgreSQL database and data directory reach this one, such as 10.0.0.5:7444; empty where it is the only one")
 	flags.StringVar(&c.dockerHost, "docker-host", "", "Docker's address; empty as the docker command finds it")
 	flags.StringVar(&c.peer, "peer", "", "address at which other nodes reach this machine's instances, over TLS, such as :7443; empty where this is the only one")
+	flags.StringVar(&c.metrics, "metrics", "", "address at which Prometheus reads /metrics, without credentials: keep it private, such as 127.0.0.1:9100; empty shows nothing")
 	flags.StringVar(&c.extraCA, "extra-ca", "", "PEM file of certificate authorities that builds trust too")
 	flags.IntVar(&c.builds, "builds", 2, "how many builds run at once")
 	flags.IntVar(&c.buildsPerOrg, "builds-per-org", 0, "how many builds of one organisation run at once; 0 is as many as --builds")

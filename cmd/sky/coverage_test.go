@@ -27,7 +27,7 @@ var verbs = map[string]string{
 	"destroy-app": "apps destroy", "destroy-organisation": "orgs destroy", "drain-node": "admin nodes drain", "end-session": "sessions rm",
 	"end-totp": "account totp disable", "follow-activity": "orgs activity", "get-account": "account", "get-app": "apps info",
 	"get-billing": "billing show", "get-build": "builds list", "get-capacity": "admin capacity", "get-disk": "admin disk", "explain-build": "builds why", "get-env": "env list",
-	"get-invoice": "billing invoice", "get-metrics": "metrics", "get-node": "admin nodes info", "get-organisation": "orgs info",
+	"get-invoice": "billing invoice", "get-metrics": "metrics", "get-metrics-history": "metrics", "get-node-metrics": "admin nodes metrics", "get-node": "admin nodes info", "get-organisation": "orgs info",
 	"get-plan": "admin plans info", "get-runtime": "admin runtimes info", "get-sbom": "releases sbom", "get-settings": "admin settings show", "get-stats": "admin stats",
 	"get-user": "admin users list", "invite": "members invite", "list-activity": "orgs activity",
 	"list-all-organisations": "admin orgs list", "list-all-plans": "admin plans list", "list-all-runtimes": "admin runtimes list",

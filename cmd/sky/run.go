@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/docker/go-units"
 	v1 "github.com/skypanel/sky/api/v1"
 	"github.com/spf13/cobra"
 )
@@ -90,26 +89,6 @@ func (c *cli) logsCommand() *cobra.Command {
 	command.Flags().BoolVarP(&follow, "follow", "f", false, "wait for more")
 	command.Flags().IntVarP(&lines, "lines", "n", lines, "how many of the last lines")
 	return c.appFlag(command)
-}
-
-func (c *cli) metricsCommand() *cobra.Command {
-	return c.appFlag(&cobra.Command{
-		Use: "metrics", Short: "Show what an app's instances use", Args: cobra.NoArgs,
-		RunE: c.onApp(func(ctx context.Context, client *v1.Client, app string, _ []string) error {
-			metrics, err := client.Metrics(ctx, app)
-			return listed(c, metrics, err, "INSTANCE\tCPU\tMEMORY\tRECEIVED\tSENT\tMEASURED", func(row v1.InstanceMetrics) []string {
-				measured := "not yet"
-				if row.At != nil {
-					measured = ago(*row.At)
-				}
-				return []string{
-					fmt.Sprintf("%s.%d", row.Process, row.Ordinal), fmt.Sprintf("%.1f%%", row.CPUPercent),
-					units.BytesSize(float64(row.MemoryBytes)) + " of " + units.BytesSize(float64(row.MemoryLimitBytes)),
-					units.BytesSize(float64(row.ReceivedBytes)), units.BytesSize(float64(row.SentBytes)), measured,
-				}
-			})
-		}),
-	})
 }
 
 func (c *cli) openCommand() *cobra.Command {

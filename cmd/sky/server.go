@@ -20,6 +20,7 @@ import (
 	"github.com/skypanel/sky/fleet"
 	"github.com/skypanel/sky/gitserver"
 	"github.com/skypanel/sky/internal/relay"
+	"github.com/skypanel/sky/metrics"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/models/store"
 	"github.com/skypanel/sky/platform"
@@ -68,6 +69,8 @@ type controlPlane struct {
 	images   *images
 	platform *platform.Platform
 	fleet    *fleet.Fleet
+	counts   *metrics.Counts
+	monitor  *metrics.Monitor // nil where nobody is to read it
 	setup    *platform.Link
 	http     *http.Server
 	ssh      *gitserver.SSH
@@ -224,7 +227,7 @@ func (c *controlPlane) wire(ctx context.Context) error {
 	})
 	p.Fleet = rolloutFleet{c.fleet}
 	p.Roller = &rollout.Roller{Store: p, Fleet: p.Fleet, Probe: c.probe, Patience: rolloutPatience, LostAfter: p.LostAfter}
-	if err := repos.Recover(ctx); err != nil {
+	if err := errors.Join(repos.Recover(ctx), c.watch(ctx)); err != nil {
 		return err
 	}
 	return c.doors(repos)
@@ -254,7 +257,7 @@ func (c *controlPlane) doors(repos *gitserver.Repositories) error {
 	rest := api.New(api.Config{
 		Platform: c.platform, Backups: &platform.Backups{Platform: c.platform, Repositories: snapshots{repos}, Version: version},
 		Link: c.fleet.Handler(), LinkPath: protocol.LinkPath, Version: version, Program: ownProgram(), Log: c.log,
-		TrustedProxies: c.config.proxies, RequestsPerMinute: c.config.apiRate,
+		TrustedProxies: c.config.proxies, RequestsPerMinute: c.config.apiRate, Answered: c.counts.Answered,
 		GitURL: func(app string) string {
 			return "ssh://git@" + c.config.publicSSH + "/" + app + ".git"
 		},
@@ -293,6 +296,9 @@ func (c *controlPlane) run(ctx context.Context, beside func(ctx context.Context)
 		group.Go(func() error { return ignore(c.http.Serve(c.localL), http.ErrServerClosed) })
 	}
 	group.Go(func() error { return beside(ctx) })
+	if c.monitor != nil {
+		group.Go(func() error { return c.monitor.Run(ctx) })
+	}
 	group.Go(func() error {
 		<-ctx.Done()
 		return c.shutdown(context.WithoutCancel(ctx))
@@ -348,6 +354,9 @@ func (c *controlPlane) close() error {
 		if listener != nil {
 			_ = listener.Close() // closed already when it was served
 		}
+	}
+	if c.monitor != nil {
+		c.monitor.Close()
 	}
 	if c.images != nil {
 		errs = append(errs, c.images.close())

@@ -8,6 +8,7 @@ import (
 
 	"github.com/skypanel/sky/agent"
 	"github.com/skypanel/sky/fleet"
+	"github.com/skypanel/sky/metrics"
 	"github.com/skypanel/sky/models"
 	"github.com/skypanel/sky/platform"
 	"github.com/spf13/cobra"
@@ -50,12 +51,23 @@ func up(ctx context.Context, config *serverConfig, s streams) error {
 	if err != nil {
 		return joinClose(err, c)
 	}
+	if c.monitor != nil {
+		if err := c.monitor.Show(metrics.NewNode(local)); err != nil {
+			return joinClose(err, c)
+		}
+	}
 	return c.run(ctx, func(ctx context.Context) error {
-		group, ctx := errgroup.WithContext(ctx)
-		group.Go(func() error { return local.Run(ctx) })
-		group.Go(func() error { return c.announce(ctx, node.ID, s) })
-		return group.Wait()
+		return together(ctx, local.Run, func(ctx context.Context) error { return c.announce(ctx, node.ID, s) })
 	})
+}
+
+// together runs parts until all have ended; an error of one ends the others.
+func together(ctx context.Context, parts ...func(context.Context) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, part := range parts {
+		group.Go(func() error { return part(ctx) })
+	}
+	return group.Wait()
 }
 
 func joinClose(err error, c *controlPlane) error {

@@ -152,3 +152,13 @@ func (s *Store) HasSealed(ctx context.Context) (bool, error) {
 	}
 	return false, nil
 }
+
+// AppNames returns the names of all Apps.
+func (s *Store) AppNames(ctx context.Context) (map[models.ID]string, error) {
+	rows, err := all[models.App](s.reader(ctx).Select("id", "name"), "apps")
+	names := make(map[models.ID]string, len(rows))
+	for _, row := range rows {
+		names[row.ID] = row.Name
+	}
+	return names, err
+}

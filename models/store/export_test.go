@@ -16,7 +16,7 @@ var everyModel = []schema.Tabler{
 	models.Organisation{}, models.Plan{}, models.PlanRuntime{}, models.Release{}, models.Runtime{}, models.SBOM{}, models.Session{},
 	models.Setting{}, models.Task{}, models.Token{}, models.UsageInterval{}, models.User{}, models.Wallet{},
 	models.WebhookDelivery{}, models.GitHubHost{}, models.GitHubConnection{}, models.GitHubAuthorization{}, models.GitHubLink{},
-	models.GitHubPreview{}, models.GitHubReport{},
+	models.GitHubPreview{}, models.GitHubReport{}, models.AppTraffic{}, models.AppUsage{}, models.NodeUsage{}, models.TrafficMark{},
 }
 
 // ModelColumns lists the columns that the models have, by table.

@@ -37,6 +37,22 @@ func (s *Store) Nodes(ctx context.Context) ([]models.Node, error) {
 	return all[models.Node](s.reader(ctx).Order("name"), "nodes")
 }
 
+// ReachedNodes returns the id and the PeerAddress of the Nodes that take requests of
+// others, by name.
+func (s *Store) ReachedNodes(ctx context.Context) ([]models.Node, error) {
+	query := s.reader(ctx).Select("id", "peer_address").Where("peer_address <> '' AND state <> ?", models.NodeRemoved)
+	return all[models.Node](query.Order("name"), "nodes")
+}
+
+// AnyOnline reports whether some Node is online.
+func (s *Store) AnyOnline(ctx context.Context) (bool, error) {
+	var online []models.ID
+	if err := s.reader(ctx).Model(&models.Node{}).Where("state = ?", models.NodeOnline).Limit(1).Pluck("id", &online).Error; err != nil {
+		return false, fmt.Errorf("look for a node that is online: %w", err)
+	}
+	return len(online) > 0, nil
+}
+
 // NodeFilter narrows a list of Nodes.
 type NodeFilter struct {
 	Region string
@@ -125,6 +141,31 @@ func (s *Store) NoteNode(ctx context.Context, id models.ID, columns map[string]a
 	return nil
 }
 
+// NodeNote is what to write of a Node with NoteNode.
+type NodeNote struct {
+	ID      models.ID
+	Columns map[string]any
+}
+
+// NoteNodes is NoteNode for many, some hundreds in a transaction: others write
+// between them.
+func (s *Store) NoteNodes(ctx context.Context, notes []NodeNote) error {
+	for some := range slices.Chunk(notes, 500) {
+		err := s.Transact(ctx, func(tx *Store) error {
+			for _, note := range some {
+				if err := tx.NoteNode(ctx, note.ID, note.Columns); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // NodeOffline notes that an online Node is offline since a time, and reports
 // whether it was online.
 func (s *Store) NodeOffline(ctx context.Context, id models.ID, at time.Time) (bool, error) {
@@ -146,20 +187,31 @@ func marked(result *gorm.DB) (bool, error) {
 	return result.RowsAffected > 0, nil
 }
 
-// NextGeneration counts a new Assignment for the Node and returns its number.
-func (s *Store) NextGeneration(ctx context.Context, id models.ID) (uint64, error) {
-	var node models.Node
+// NextGenerations counts a new Assignment for every Node, and returns their numbers.
+// It locks the Nodes in the order of LockNodes, for a transaction that must not wait
+// for another that waits for it.
+func (s *Store) NextGenerations(ctx context.Context) (map[models.ID]uint64, error) {
+	var rows []struct {
+		ID         models.ID
+		Generation uint64
+	}
 	err := s.Transact(ctx, func(tx *Store) error {
-		result := tx.writer(ctx).Model(&models.Node{}).Where("id = ?", id).
-			UpdateColumn("generation", gorm.Expr("generation + 1"))
-		if result.Error != nil {
-			return fmt.Errorf("count assignment: %w", result.Error)
+		var locked []models.ID
+		inOrder := forUpdate(tx.writer(ctx).Model(&models.Node{})).Order("name")
+		if err := inOrder.Pluck("id", &locked).Error; err != nil {
+			return err
 		}
-		var err error
-		node, err = first[models.Node](tx.writer(ctx).Where("id = ?", id), "node")
-		return err
+		counted := "UPDATE paas_nodes SET generation = generation + 1 WHERE state <> ? RETURNING id, generation"
+		return tx.writer(ctx).Raw(counted, models.NodeRemoved).Scan(&rows).Error
 	})
-	return node.Generation, err
+	if err != nil {
+		return nil, fmt.Errorf("count assignments: %w", err)
+	}
+	generations := make(map[models.ID]uint64, len(rows))
+	for _, row := range rows {
+		generations[row.ID] = row.Generation
+	}
+	return generations, nil
 }
 
 // ChangeInstances adds and removes rows in one transaction, so that an

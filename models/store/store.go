@@ -98,6 +98,23 @@ func (s *Store) pool() (*sql.DB, error) {
 	return pool, nil
 }
 
+// PoolStats are how a pool of connections is used.
+type PoolStats struct {
+	Pool string
+	sql.DBStats
+}
+
+// Pools returns how each pool is used.
+func (s *Store) Pools() []PoolStats {
+	var stats []PoolStats
+	for name, db := range map[string]*gorm.DB{"write": s.write, "read": s.read} {
+		if pool, err := db.DB(); err == nil && (name == "write" || s.read != s.write) {
+			stats = append(stats, PoolStats{name, pool.Stats()})
+		}
+	}
+	return stats
+}
+
 func (s *Store) reader(ctx context.Context) *gorm.DB { return s.read.WithContext(ctx) }
 func (s *Store) writer(ctx context.Context) *gorm.DB { return s.write.WithContext(ctx) }
 

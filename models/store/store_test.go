@@ -143,12 +143,47 @@ func TestDeleteAppLeavesNothingButEvents(t *testing.T) {
 
 func TestGenerationsGrow(t *testing.T) {
 	engines(t, func(t *testing.T, s *store.Store) {
-		node := models.Node{ID: models.NewID(), Name: "n-" + models.NewID().String(), State: models.NodeOnline}
-		require.NoError(t, s.CreateNode(t.Context(), &node))
+		first, second := node(t, s), node(t, s)
+		removed := models.Node{ID: models.NewID(), Name: "gone", State: models.NodeRemoved}
+		require.NoError(t, s.CreateNode(t.Context(), &removed))
 		for want := uint64(1); want <= 3; want++ {
-			got, err := s.NextGeneration(t.Context(), node.ID)
+			got, err := s.NextGenerations(t.Context())
 			require.NoError(t, err)
-			require.Equal(t, want, got)
+			require.Equal(t, map[models.ID]uint64{first.ID: want, second.ID: want}, got)
 		}
+		read, err := s.Node(t.Context(), first.ID)
+		require.NoError(t, err)
+		require.EqualValues(t, 3, read.Generation)
+	})
+}
+
+// TestGenerationsGrowForManyAtOnce: none is given twice, and nobody waits for ever.
+func TestGenerationsGrowForManyAtOnce(t *testing.T) {
+	engines(t, func(t *testing.T, s *store.Store) {
+		one := node(t, s)
+		for range 5 {
+			node(t, s)
+		}
+		numbers := make(chan uint64, 40)
+		var work sync.WaitGroup
+		for range 8 {
+			work.Go(func() {
+				for range 5 {
+					got, err := s.NextGenerations(t.Context())
+					if err != nil {
+						t.Error(err)
+					}
+					numbers <- got[one.ID]
+				}
+			})
+		}
+		work.Wait()
+		close(numbers)
+		seen := map[uint64]bool{}
+		for number := range numbers {
+			require.False(t, seen[number], number)
+			seen[number] = true
+		}
+		require.Len(t, seen, 40)
 	})
 }
