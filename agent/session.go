@@ -16,13 +16,10 @@ import (
 )
 
 const (
-	heartbeatEvery = 10 * time.Second
-	// loadsEvery is how many heartbeats there are to one that says what each
-	// Instance uses: the engine answers for one at a time.
-	loadsEvery  = 3
-	dialLimit   = 20 * time.Second
-	firstRedial = 250 * time.Millisecond
-	lastRedial  = 10 * time.Second
+	heartbeatEvery = 30 * time.Second
+	dialLimit      = 20 * time.Second
+	firstRedial    = 250 * time.Millisecond
+	lastRedial     = 10 * time.Second
 	// settled links begin the back-off anew when they end.
 	settledLink = 10 * time.Second
 )
@@ -158,11 +155,9 @@ func (a *Agent) sendHeartbeats(ctx context.Context, link *protocol.Link) {
 	ticker := time.NewTicker(heartbeatEvery)
 	defer ticker.Stop()
 	usage, traffic := newUsage(a.config.DataDir), traffic{ingress: a.ingress}
-	for count := 0; ; count++ {
+	for {
 		beat := usage.Beat(a.board.Running())
-		if count%loadsEvery == 0 {
-			beat.Loads = usage.Loads(ctx, a.engine, a.board.Snapshot().Instances)
-		}
+		beat.Loads = usage.Loads(ctx, a.engine, a.board.Snapshot().Instances)
 		beat.Traffic = traffic.News()
 		if err := link.Send(protocol.Message{Heartbeat: &beat}); err != nil {
 			return

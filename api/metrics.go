@@ -25,7 +25,7 @@ func (s *server) metrics(routes huma.API) {
 type SpanInput struct {
 	From time.Time `query:"from" doc:"When to begin; by default an hour before to"`
 	To   time.Time `query:"to" doc:"When to end; by default now"`
-	Step string    `query:"step" maxLength:"20" doc:"How long each point is: 10s to 50s for the newest quarter of an hour, whole minutes for two days, whole hours for ninety; by default the finest that makes at most 300 points. 1500 points are the most"`
+	Step string    `query:"step" maxLength:"20" doc:"How long each point is: 30s for the newest quarter of an hour, whole minutes for two days, whole hours for ninety; by default the finest that makes at most 300 points. 1500 points are the most"`
 }
 
 func (i SpanInput) span() (platform.Span, error) {

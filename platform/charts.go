@@ -174,7 +174,7 @@ func (s Span) check(at time.Time) error {
 	}
 	if s.Step < history.Step || s.Step%unit != 0 {
 		return models.Errorf(models.Invalid, "%s is not a step that metrics are kept in", s.Step).WithField("step").
-			WithRemedy("use 10s to 50s, whole minutes, or whole hours")
+			WithRemedy("use 30s, whole minutes, or whole hours")
 	}
 	if s.From.Before(at.Add(-s.reach() - s.Step)) {
 		return models.Errorf(models.Invalid, "steps of %s are kept for %s", s.Step, s.reach()).WithField("from").

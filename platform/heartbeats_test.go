@@ -38,7 +38,7 @@ func TestRequestsAreExactThroughRestarts(t *testing.T) {
 	ctx, node := t.Context(), s.join(t, "local", 16, 64*gib).ID
 	s.Heartbeat(ctx, node, s.beat(5))
 	s.Heartbeat(ctx, node, s.beat(5))
-	for _, step := range []time.Duration{10 * time.Second, models.StepMinute, models.StepHour} {
+	for _, step := range []time.Duration{30 * time.Second, models.StepMinute, models.StepHour} {
 		require.EqualValues(t, 5, s.requests(t, step), step)
 	}
 	require.NoError(t, s.keepMetrics(ctx, now()))
@@ -117,7 +117,7 @@ func TestSpans(t *testing.T) {
 		step  time.Duration
 	}{
 		{Span{}, time.Minute},
-		{Span{From: at.Add(-10 * time.Minute)}, 10 * time.Second},
+		{Span{From: at.Add(-10 * time.Minute)}, 30 * time.Second},
 		{Span{From: at.Add(-24 * time.Hour)}, 5 * time.Minute},
 		{Span{From: at.Add(-7 * 24 * time.Hour)}, time.Hour},
 		{Span{From: at.Add(-80 * 24 * time.Hour)}, 24 * time.Hour},
@@ -140,7 +140,7 @@ func TestSpans(t *testing.T) {
 		{Span{Step: 90 * time.Second}, "step"},
 		{Span{Step: 90 * time.Minute, From: at.Add(-24 * time.Hour)}, "step"},
 		{Span{Step: time.Minute, From: at.Add(-47 * time.Hour)}, "step"},
-		{Span{Step: 10 * time.Second}, "from"},
+		{Span{Step: 30 * time.Second}, "from"},
 		{Span{Step: 10 * time.Minute, From: at.Add(-50 * time.Hour)}, "from"},
 		{Span{Step: -time.Hour}, "step"},
 		{Span{From: at.Add(-100 * 24 * time.Hour)}, "from"},

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	heartbeatEvery = 10 * time.Second
+	heartbeatEvery = 30 * time.Second
 	dialsAtOnce    = 64
 )
 

@@ -1,5 +1,5 @@
 // Package history remembers what agents measure: for a quarter of an hour in
-// steps of ten seconds, and by the minute until it is taken to the database.
+// steps of thirty seconds, and by the minute until it is taken to the database.
 //
 // Ingresses tell counters that only grow. A mark for each Node and App says up to
 // where they were added; it is taken to the database together with what was added,

@@ -7,7 +7,7 @@ import (
 
 const (
 	// Step is the finest step that is remembered.
-	Step = 10 * time.Second
+	Step = 30 * time.Second
 	// Newest is for how long it is.
 	Newest = 15 * time.Minute
 )
