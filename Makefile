@@ -52,7 +52,7 @@ lint: ## Check formatting, vet, and the rules of .golangci.yaml
 	@scripts/lint.sh
 
 .PHONY: bench
-bench: build docker ## Measure: scheduler, fleet, ingress, receive, billing, build, live, rollout, neighbour, rest, api, webhook; see docs/benchmarks.md
+bench: build docker ## Measure: scheduler, fleet, ingress, receive, billing, build, live, rollout, neighbour, rest, api, webhook, image; see docs/benchmarks.md
 	@scripts/bench.sh
 
 .PHONY: ci

@@ -17,7 +17,7 @@ say "ingress"; go test ./agent/ingress -run '^$' -bench Counting -count 10
 say "receive"; go run ./bench/receive
 say "billing"; go run ./bench/billing
 say "build"; go run ./bench/build
-for name in live rollout neighbour rest api webhook; do
+for name in live rollout neighbour rest api webhook image; do
   say "$name"
   go run "./bench/$name" -sky bin/sky
 done

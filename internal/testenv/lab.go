@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -40,6 +41,15 @@ func NewLab(t testing.TB) *Lab {
 	if os.Geteuid() != 0 {
 		t.Skip("a network of machines needs root")
 	}
+	l, err := OpenLab()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// OpenLab is NewLab for who has no test.
+func OpenLab() (*Lab, error) {
 	number := os.Getpid() % 200
 	l := &Lab{bridge: fmt.Sprintf("skylab%d", number), prefix: fmt.Sprintf("10.199.%d.", number), nodes: map[string]*Machine{}}
 	l.Address = l.prefix + "1"
@@ -50,10 +60,10 @@ func NewLab(t testing.TB) *Lab {
 	} {
 		if err := run(command...); err != nil {
 			l.Remove()
-			t.Fatal(err)
+			return nil, err
 		}
 	}
-	return l
+	return l, nil
 }
 
 func run(command ...string) error {
@@ -119,6 +129,15 @@ func (m *Machine) startEngine() error {
 		return err
 	}
 	return (&Engine{Host: m.Docker, dir: m.dir}).answers()
+}
+
+// Received is how many bytes have come to the machine over its cable.
+func (m *Machine) Received() (int64, error) {
+	text, err := os.ReadFile(filepath.Join("/sys/class/net", m.port, "statistics", "tx_bytes"))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 }
 
 // Unplug takes the machine's cable out; Plug puts it back.
