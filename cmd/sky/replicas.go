@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"github.com/skypanel/sky/internal/relay"
 	"github.com/skypanel/sky/models/store"
@@ -60,17 +59,19 @@ func (c *controlPlane) openRelay(candidate *store.Candidate) error {
 	return nil
 }
 
-// replicaTLS reads the authority when it is first wanted: the first leader makes it.
+// replicaTLS reads the authority when it is wanted. The first leader makes it, and
+// nobody else: until it has, there is nobody to connect to.
 func (c *controlPlane) replicaTLS() func() (*tls.Config, error) {
-	authority := sync.OnceValues(func() (*platform.Authority, error) {
-		return platform.OpenAuthority(filepath.Join(c.config.dataDir, "keys", "nodes.pem"))
-	})
+	path := filepath.Join(c.config.dataDir, "keys", "nodes.pem")
 	return func() (*tls.Config, error) {
-		opened, err := authority()
+		if _, err := os.Stat(path); err != nil {
+			return nil, fmt.Errorf("the nodes' authority: %w", err)
+		}
+		authority, err := platform.OpenAuthority(path)
 		if err != nil {
 			return nil, err
 		}
-		return opened.ControlPlane()
+		return authority.ControlPlane()
 	}
 }
 
