@@ -6,6 +6,7 @@
 #   SKY_BIN       where the program goes        /usr/local/bin/sky
 #   SKY_DATA_DIR  where the agent keeps state   /var/lib/sky-agent
 #   SKY_INGRESS   where apps answer             0.0.0.0:80
+#   SKY_PEER      where other nodes reach it    :7443
 #   SKY_SERVICE   systemd or none               systemd where there is one
 #   SKY_CA        the authority of the address' certificate, where it is no public one
 set -eu
@@ -13,6 +14,7 @@ server='@SERVER@'
 bin=${SKY_BIN:-/usr/local/bin/sky}
 data=${SKY_DATA_DIR:-/var/lib/sky-agent}
 ingress=${SKY_INGRESS:-0.0.0.0:80}
+peer=${SKY_PEER:-:7443}
 
 say() { printf '==> %s\n' "$*"; }
 fail() {
@@ -70,7 +72,7 @@ After=docker.service network-online.target
 Wants=docker.service network-online.target
 
 [Service]
-ExecStart=$bin agent --server $server --data-dir $data --ingress $ingress
+ExecStart=$bin agent --server $server --data-dir $data --ingress $ingress --peer $peer
 Restart=always
 RestartSec=2
 LimitNOFILE=65536
@@ -83,7 +85,7 @@ UNIT
   systemctl restart sky-agent
 else
   say "starting the agent; there is no systemd, so start it again after a reboot"
-  setsid nohup "$bin" agent --server "$server" --data-dir "$data" --ingress "$ingress" >"$data/agent.log" 2>&1 </dev/null &
+  setsid nohup "$bin" agent --server "$server" --data-dir "$data" --ingress "$ingress" --peer "$peer" >"$data/agent.log" 2>&1 </dev/null &
   echo $! >"$data/agent.pid"
 fi
 say "this machine is a node; \`sky admin nodes list\` shows it"

@@ -56,14 +56,23 @@ func cmdReplica(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// replica is the one of this name, or nil.
+func (s *scene) replica(name string) *replica {
+	s.replicasMu.Lock()
+	defer s.replicasMu.Unlock()
+	return s.replicas[name]
+}
+
 func (s *scene) startReplica(ts *testscript.TestScript, name, pattern string, flags []string) {
 	if s.replicas == nil {
 		s.prepareReplicas(ts)
 	}
-	r := s.replicas[name]
+	r := s.replica(name)
 	if r == nil {
 		r = &replica{http: s.freeAddr(), ssh: s.freeAddr(), address: s.freeAddr(), log: filepath.Join(s.dir, "server-"+name+".log")}
+		s.replicasMu.Lock()
 		s.replicas[name] = r
+		s.replicasMu.Unlock()
 		ts.Setenv("HTTP_"+strings.ToUpper(name), r.http)
 		ts.Setenv("SSH_"+strings.ToUpper(name), r.ssh)
 	}
@@ -118,7 +127,7 @@ func (s *scene) balance(listener net.Listener, of func(*replica) string) {
 			names := []string{"a", "b"}
 			first := int(turn.Add(1))
 			for i := range names {
-				r := s.replicas[names[(first+i)%len(names)]]
+				r := s.replica(names[(first+i)%len(names)])
 				if r == nil || r.away.Load() {
 					continue
 				}

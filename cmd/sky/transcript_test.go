@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -83,6 +84,7 @@ type scene struct {
 
 	newDatabase func() string
 	freeAddr    func() string
+	replicasMu  sync.Mutex
 	replicas    map[string]*replica
 	doors       []string // of the lab's machines, which requests take in turn
 	asked       atomic.Uint32
@@ -119,7 +121,7 @@ func (s *scene) setup(t *testing.T) error {
 	_, webPort, _ := net.SplitHostPort(s.web)
 	for name, value := range map[string]string{
 		"HOME": s.dir, "XDG_CONFIG_HOME": filepath.Join(s.dir, ".config"), "SKY_URL": "http://" + s.http,
-		"WEB_PORT": webPort, "METRICS_ADDR": testenv.FreeAddr(t), "SSH_ADDR": s.ssh, "HTTP_ADDR": s.http, "WEB_ADDR": s.web, "DATA": s.data(), "GIT_CONFIG_NOSYSTEM": "1",
+		"WEB_PORT": webPort, "METRICS_ADDR": testenv.FreeAddr(t), "SSH_ADDR": s.ssh, "HTTP_ADDR": s.http, "WEB_ADDR": s.web, "PEER_ADDR": testenv.FreeAddr(t), "DATA": s.data(), "GIT_CONFIG_NOSYSTEM": "1",
 		"SSH_OPTIONS":     sshOptions(s.dir, key),
 		"GIT_SSH_COMMAND": "ssh " + sshOptions(s.dir, key),
 		"AS_STRANGER":     "ssh " + sshOptions(s.dir, stranger),

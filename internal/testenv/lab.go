@@ -48,22 +48,26 @@ func NewLab(t testing.TB) *Lab {
 	return l
 }
 
+// maxLabs is how many Labs there may be at once on this machine.
+const maxLabs = 200
+
 // OpenLab is NewLab for who has no test.
 func OpenLab() (*Lab, error) {
-	number := os.Getpid() % 200
-	l := &Lab{bridge: fmt.Sprintf("skylab%d", number), prefix: fmt.Sprintf("10.199.%d.", number), nodes: map[string]*Machine{}}
-	l.Address = l.prefix + "1"
-	for _, command := range [][]string{
-		{"ip", "link", "add", l.bridge, "type", "bridge"},
-		{"ip", "addr", "add", l.Address + "/24", "dev", l.bridge},
-		{"ip", "link", "set", l.bridge, "up"},
-	} {
-		if err := run(command...); err != nil {
+	var err error
+	for i := range maxLabs {
+		number := (os.Getpid() + i) % maxLabs
+		l := &Lab{bridge: fmt.Sprintf("skylab%d", number), prefix: fmt.Sprintf("10.199.%d.", number), nodes: map[string]*Machine{}}
+		l.Address = l.prefix + "1"
+		if err = run("ip", "link", "add", l.bridge, "type", "bridge"); err != nil {
+			continue // it is another's
+		}
+		if err := errors.Join(run("ip", "addr", "add", l.Address+"/24", "dev", l.bridge), run("ip", "link", "set", l.bridge, "up")); err != nil {
 			l.Remove()
 			return nil, err
 		}
+		return l, nil
 	}
-	return l, nil
+	return nil, err
 }
 
 func run(command ...string) error {
