@@ -48,6 +48,9 @@ func (p *Platform) keepSBOM(ctx context.Context, id models.ID) error {
 	if _, err = p.Store.SBOM(ctx, app.ID, release.Image); models.IsCode(err, models.NotFound) {
 		_, err = p.listPackages(ctx, app, release)
 	}
+	if _, gone := p.Store.App(ctx, id); models.IsCode(gone, models.NotFound) {
+		return nil // destroyed meanwhile, and the list with it
+	}
 	return err
 }
 
