@@ -26,12 +26,15 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 var installPattern = regexp.MustCompile(`curl -fsSL \S+ \| SKY_JOIN=\S+ sh`)
 
 // lab start: makes a network for machines; the control plane will be on it.
-// lab add NAME: makes a machine and registers it as a node by the command that the
-// admin is told. lab kill|unplug|plug NAME: what it says. lab only NAME...: requests
-// come in at these from then on.
+// lab add NAME [MEGABYTES]: makes a machine, with a disk of that size, and registers it
+// as a node by the command that the admin is told. lab kill|unplug|plug NAME: what it
+// says. lab grow NAME MEGABYTES: gives its disk another size. lab running NAME COUNT:
+// waits until so many containers run there. lab only NAME...: requests come in at these
+// from then on.
 func cmdLab(ts *testscript.TestScript, neg bool, args []string) {
 	s := sceneOf(ts)
-	switch args[0] {
+	verb, args := args[0], args[1:]
+	switch verb {
 	case "start":
 		s.lab = s.newLab()
 		s.http, s.ssh = s.lab.Address+":8080", s.lab.Address+":2222"
@@ -39,23 +42,31 @@ func cmdLab(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Setenv(name, value)
 		}
 	case "add":
-		s.addMachine(ts, args[1])
+		s.addMachine(ts, args[0], number(ts, append(args, "0")[1]))
 	case "kill":
-		ts.Check(s.lab.Machine(args[1]).Kill())
+		ts.Check(s.lab.Machine(args[0]).Kill())
 	case "unplug":
-		ts.Check(s.lab.Machine(args[1]).Unplug())
+		ts.Check(s.lab.Machine(args[0]).Unplug())
 	case "plug":
-		ts.Check(s.lab.Machine(args[1]).Plug())
+		ts.Check(s.lab.Machine(args[0]).Plug())
+	case "grow":
+		ts.Check(s.lab.Machine(args[0]).Grow(number(ts, args[1])))
+	case "running":
+		s.awaitRunning(ts, args[0], args[1])
 	case "only":
 		s.doors = nil
-		for _, name := range args[1:] {
+		for _, name := range args {
 			s.doors = append(s.doors, s.lab.Machine(name).Address+":80")
 		}
-	case "running":
-		s.awaitRunning(ts, args[1], args[2])
 	default:
-		ts.Fatalf("lab knows no %s", args[0])
+		ts.Fatalf("lab knows no %s", verb)
 	}
+}
+
+func number(ts *testscript.TestScript, text string) int {
+	parsed, err := strconv.Atoi(text)
+	ts.Check(err)
+	return parsed
 }
 
 // awaitRunning waits until that many containers run on a machine.
@@ -77,8 +88,8 @@ func (s *scene) awaitRunning(ts *testscript.TestScript, name, count string) {
 }
 
 // addMachine makes a machine and has it install what the admin's command says.
-func (s *scene) addMachine(ts *testscript.TestScript, name string) {
-	machine, err := s.lab.Add(name)
+func (s *scene) addMachine(ts *testscript.TestScript, name string, megabytes int) {
+	machine, err := s.lab.AddSmall(name, megabytes)
 	ts.Check(err)
 	command := installPattern.Find(skyOutput(ts, "admin", "nodes", "add", name))
 	if command == nil {

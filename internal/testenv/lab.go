@@ -78,7 +78,11 @@ func run(command ...string) error {
 }
 
 // Add makes a machine with an engine that has no images.
-func (l *Lab) Add(name string) (*Machine, error) {
+func (l *Lab) Add(name string) (*Machine, error) { return l.AddSmall(name, 0) }
+
+// AddSmall is Add for a machine whose engine has a disk of so many megabytes; 0 is
+// this machine's.
+func (l *Lab) AddSmall(name string, megabytes int) (*Machine, error) {
 	if l.nodes[name] != nil {
 		return nil, fmt.Errorf("there is a machine %s already", name)
 	}
@@ -102,6 +106,11 @@ func (l *Lab) Add(name string) (*Machine, error) {
 		{"ip", "-n", m.name, "route", "add", "default", "via", l.Address},
 	} {
 		if err := run(command...); err != nil {
+			return nil, err
+		}
+	}
+	if megabytes > 0 {
+		if err := run("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%dm", megabytes), m.name, m.dir); err != nil {
 			return nil, err
 		}
 	}
@@ -133,6 +142,11 @@ func (m *Machine) startEngine() error {
 		return err
 	}
 	return (&Engine{Host: m.Docker, dir: m.dir}).answers()
+}
+
+// Grow gives the disk of a machine that was made with AddSmall another size.
+func (m *Machine) Grow(megabytes int) error {
+	return run("mount", "-o", fmt.Sprintf("remount,size=%dm", megabytes), m.dir)
 }
 
 // Received is how many bytes have come to the machine over its cable.
