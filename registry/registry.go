@@ -35,6 +35,7 @@ import (
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // the storage that is named below
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/sirupsen/logrus"
 )
 
@@ -174,16 +175,22 @@ func repositoryOf(path string) string {
 
 // Has reports whether a repository holds a manifest and all that it names.
 func (r *Registry) Has(ctx context.Context, repository, manifest string) bool {
-	manifests, err := r.manifests(ctx, repository)
-	if err != nil {
-		return false
-	}
 	parsed, err := digest.Parse(manifest)
 	if err != nil {
 		return false
 	}
-	exists, err := manifests.Exists(ctx, parsed)
-	return err == nil && exists && r.whole(ctx, repository, parsed)
+	manifests, err := r.manifests(ctx, repository)
+	if err != nil {
+		return false
+	}
+	read, err := manifests.Get(ctx, parsed)
+	return err == nil && !slices.ContainsFunc(read.References(), r.lacks)
+}
+
+// lacks reports whether a layer that a manifest names is not there.
+func (r *Registry) lacks(layer v1.Descriptor) bool {
+	_, err := os.Stat(r.layerPath(layer.Digest.Encoded()))
+	return err != nil
 }
 
 func (r *Registry) manifests(ctx context.Context, repository string) (distribution.ManifestService, error) {

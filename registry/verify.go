@@ -1,15 +1,12 @@
 package registry
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"hash"
 	"net/http"
 	"os"
 	"path/filepath"
-
-	"github.com/opencontainers/go-digest"
 )
 
 // verified hashes and counts a layer on its way out.
@@ -55,22 +52,4 @@ func (r *Registry) discard(layer string) {
 	r.sweeping.Lock()
 	defer r.sweeping.Unlock()
 	_ = os.RemoveAll(filepath.Dir(r.layerPath(layer)))
-}
-
-// whole reports whether all layers that a manifest names are there.
-func (r *Registry) whole(ctx context.Context, repository string, manifest digest.Digest) bool {
-	manifests, err := r.manifests(ctx, repository)
-	if err != nil {
-		return false
-	}
-	read, err := manifests.Get(ctx, manifest)
-	if err != nil {
-		return false
-	}
-	for _, named := range read.References() {
-		if _, err := os.Stat(r.layerPath(named.Digest.Encoded())); err != nil {
-			return false
-		}
-	}
-	return true
 }

@@ -211,10 +211,8 @@ func trusting(extra []byte) (*http.Client, error) {
 		return nil, fmt.Errorf("the system's certificates: %w", err)
 	}
 	pool.AppendCertsFromPEM(extra)
-	through := http.DefaultTransport.(*http.Transport).Clone()
-	through.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	return &http.Client{
-		Transport: through, Timeout: dialPatience,
+		Transport: transportOf(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}), Timeout: dialPatience,
 		CheckRedirect: func(request *http.Request, via []*http.Request) error {
 			if len(via) > 5 || request.URL.Host != via[0].URL.Host || request.URL.Scheme != via[0].URL.Scheme {
 				return http.ErrUseLastResponse

@@ -47,7 +47,7 @@ func pinnedClient(ctx context.Context, config *agentConfig) (*http.Client, error
 	if !pool.AppendCertsFromPEM(authority) {
 		return nil, fmt.Errorf("%s holds no certificate: remove it and join again", path)
 	}
-	return clientOf(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}), nil
+	return &http.Client{Transport: transportOf(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12})}, nil
 }
 
 // fetchAuthority asks whoever answers at the address for its authority, and believes
@@ -59,7 +59,8 @@ func fetchAuthority(ctx context.Context, server, pin string) ([]byte, error) {
 	if err != nil {
 		return nil, usagef("--server %q is not an address such as https://10.0.0.1:8443", server)
 	}
-	client := clientOf(&tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}) //nolint:gosec // the pin is what is verified
+	unverified := &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12} //nolint:gosec // the pin is what is verified
+	client := &http.Client{Transport: transportOf(unverified)}
 	defer client.CloseIdleConnections()
 	answer, err := client.Do(request)
 	if err != nil {
@@ -76,10 +77,9 @@ func fetchAuthority(ctx context.Context, server, pin string) ([]byte, error) {
 	return authority, nil
 }
 
-// clientOf returns a client of this TLS configuration that is the default one in all
-// else.
-func clientOf(config *tls.Config) *http.Client {
+// transportOf is the default transport but for its TLS.
+func transportOf(config *tls.Config) *http.Transport {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = config
-	return &http.Client{Transport: transport}
+	return transport
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/skypanel/sky/internal/relay"
 	"github.com/skypanel/sky/models/store"
@@ -35,7 +36,7 @@ func (c *controlPlane) awaitLead(ctx context.Context, say io.Writer) error {
 		}
 		return err
 	}
-	if err := c.openRelay(candidate); err != nil {
+	if err := c.openRelay(ctx, candidate); err != nil {
 		return err
 	}
 	fmt.Fprintln(say, "sky stands by")
@@ -44,13 +45,14 @@ func (c *controlPlane) awaitLead(ctx context.Context, say io.Writer) error {
 }
 
 // openRelay puts the relay before the doors of this control plane.
-func (c *controlPlane) openRelay(candidate *store.Candidate) error {
+func (c *controlPlane) openRelay(ctx context.Context, candidate *store.Candidate) error {
 	var err error
 	if c.replicaL, err = listen("replica", c.config.replica); err != nil {
 		return err
 	}
 	c.relay = &relay.Relay{Leader: candidate.Leader, TLS: c.replicaTLS(), Log: c.log}
-	c.httpL, c.sshL = c.relay.Door("http", c.httpL), c.relay.Door("ssh", c.sshL)
+	ctx = context.WithoutCancel(ctx) // close ends the doors
+	c.httpL, c.sshL = c.relay.Door(ctx, "http", c.httpL), c.relay.Door(ctx, "ssh", c.sshL)
 	go func() {
 		if err := c.relay.Serve(c.replicaL); !errors.Is(err, net.ErrClosed) {
 			c.log.Error("other control planes' connections are not taken any more", "error", err)
@@ -59,19 +61,23 @@ func (c *controlPlane) openRelay(candidate *store.Candidate) error {
 	return nil
 }
 
-// replicaTLS reads the authority when it is wanted. The first leader makes it, and
+// replicaTLS reads the authority when it is first there. The first leader makes it, and
 // nobody else: until it has, there is nobody to connect to.
 func (c *controlPlane) replicaTLS() func() (*tls.Config, error) {
 	path := filepath.Join(c.config.dataDir, "keys", "nodes.pem")
+	var known atomic.Pointer[platform.Authority]
 	return func() (*tls.Config, error) {
-		if _, err := os.Stat(path); err != nil {
-			return nil, fmt.Errorf("the nodes' authority: %w", err)
+		if known.Load() == nil {
+			if _, err := os.Stat(path); err != nil {
+				return nil, fmt.Errorf("the nodes' authority: %w", err)
+			}
+			authority, err := platform.OpenAuthority(path)
+			if err != nil {
+				return nil, err
+			}
+			known.Store(authority)
 		}
-		authority, err := platform.OpenAuthority(path)
-		if err != nil {
-			return nil, err
-		}
-		return authority.ControlPlane()
+		return known.Load().ControlPlane()
 	}
 }
 

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,6 +24,12 @@ import (
 
 // codeLost is the exit code where a command's own is not known, as ssh has it.
 const codeLost = 255
+
+// passedOn are the signals that the command gets, by the names that terminals have for
+// them.
+var passedOn = map[os.Signal]string{
+	syscall.SIGINT: "INT", syscall.SIGTERM: "TERM", syscall.SIGHUP: "HUP", syscall.SIGQUIT: "QUIT", syscall.SIGUSR1: "USR1", syscall.SIGUSR2: "USR2",
+}
 
 // seat is the person's end of a terminal.
 type seat struct {
@@ -37,7 +45,7 @@ type seat struct {
 // the exit code.
 func (c *cli) terminal(ctx context.Context, client *v1.Client, path string, asked v1.TerminalRequest, tty *bool) error {
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH)
+	signal.Notify(signals, append(slices.Collect(maps.Keys(passedOn)), syscall.SIGWINCH)...)
 	defer signal.Stop(signals)
 	asked.TTY = isTerminal(c.in) && isTerminal(c.out)
 	if tty != nil {
@@ -222,9 +230,6 @@ func (s *seat) send(ctx context.Context, piece terminal.Piece) {
 
 // forward passes signals on to the command.
 func (s *seat) forward(ctx context.Context, signals <-chan os.Signal) {
-	names := map[os.Signal]string{
-		syscall.SIGINT: "INT", syscall.SIGTERM: "TERM", syscall.SIGHUP: "HUP", syscall.SIGQUIT: "QUIT", syscall.SIGUSR1: "USR1", syscall.SIGUSR2: "USR2",
-	}
 	s.resize(ctx) // it may have changed since it was asked for
 	for {
 		select {
@@ -234,7 +239,7 @@ func (s *seat) forward(ctx context.Context, signals <-chan os.Signal) {
 			if given == syscall.SIGWINCH {
 				s.resize(ctx)
 			} else {
-				s.send(ctx, terminal.Piece{Kind: terminal.Signal, Data: []byte(names[given])})
+				s.send(ctx, terminal.Piece{Kind: terminal.Signal, Data: []byte(passedOn[given])})
 			}
 		}
 	}

@@ -48,11 +48,12 @@ func (r *Relay) ready() {
 }
 
 // Door begins to take connections of a listener, which it owns from then on, and
-// returns a listener of those that this control plane is to serve. The name is the
-// door's, on all control planes.
-func (r *Relay) Door(name string, listener net.Listener) net.Listener {
+// returns a listener of those that this control plane is to serve, until ctx ends or it
+// is closed. The name is the door's, on all control planes.
+func (r *Relay) Door(ctx context.Context, name string, listener net.Listener) net.Listener {
 	r.ready()
-	d := &door{Listener: listener, served: make(chan net.Conn), closed: make(chan struct{})}
+	d := &door{Listener: listener, served: make(chan net.Conn)}
+	d.ctx, d.end = context.WithCancel(ctx)
 	r.mu.Lock()
 	r.doors[name] = d
 	r.mu.Unlock()
@@ -78,7 +79,7 @@ func (r *Relay) take(name string, d *door) {
 			r.Log.Warn("accept", "door", name, "error", err)
 			select {
 			case <-time.After(again): // out of file descriptors
-			case <-d.closed:
+			case <-d.ctx.Done():
 			}
 			continue
 		}
@@ -110,14 +111,14 @@ func (r *Relay) reach(name string, d *door) (net.Conn, error) {
 			return nil, nil
 		default:
 		}
-		conn, err := r.dial(name)
+		conn, err := r.dial(d.ctx, name)
 		if err == nil {
 			return conn, nil
 		}
 		select {
 		case <-r.leads:
 			return nil, nil
-		case <-d.closed:
+		case <-d.ctx.Done():
 			return nil, net.ErrClosed
 		case <-deadline.C:
 			return nil, err
@@ -128,7 +129,7 @@ func (r *Relay) reach(name string, d *door) (net.Conn, error) {
 
 var errNoLeader = errors.New("no control plane leads")
 
-func (r *Relay) dial(name string) (net.Conn, error) {
+func (r *Relay) dial(ctx context.Context, name string) (net.Conn, error) {
 	address := r.Leader()
 	if address == "" {
 		return nil, errNoLeader
@@ -138,7 +139,7 @@ func (r *Relay) dial(name string) (net.Conn, error) {
 		return nil, err
 	}
 	config.NextProtos = []string{name}
-	ctx, cancel := context.WithTimeout(context.Background(), dialLimit)
+	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
 	dialer := tls.Dialer{NetDialer: &net.Dialer{KeepAliveConfig: alive}, Config: config}
 	return dialer.DialContext(ctx, "tcp", address)
@@ -196,9 +197,10 @@ func (r *Relay) receive(conn net.Conn) error {
 	}
 	config.NextProtos = r.names()
 	secured := tls.Server(conn, config)
-	ctx, cancel := context.WithTimeout(context.Background(), dialLimit)
-	defer cancel()
-	if err := secured.HandshakeContext(ctx); err != nil {
+	late := time.AfterFunc(dialLimit, func() { _ = conn.Close() })
+	err = secured.Handshake()
+	late.Stop()
+	if err != nil {
 		return fmt.Errorf("handshake: %w", err)
 	}
 	name := secured.ConnectionState().NegotiatedProtocol
@@ -230,8 +232,8 @@ func (r *Relay) names() (names []string) {
 type door struct {
 	net.Listener
 	served chan net.Conn
-	closed chan struct{}
-	once   sync.Once
+	ctx    context.Context // ends with the door
+	end    context.CancelFunc
 }
 
 // Accept implements net.Listener.
@@ -239,7 +241,7 @@ func (d *door) Accept() (net.Conn, error) {
 	select {
 	case conn := <-d.served:
 		return conn, nil
-	case <-d.closed:
+	case <-d.ctx.Done():
 		return nil, net.ErrClosed
 	}
 }
@@ -250,12 +252,10 @@ func (d *door) Close() error {
 	return d.Listener.Close()
 }
 
-func (d *door) end() { d.once.Do(func() { close(d.closed) }) }
-
 func (d *door) give(conn net.Conn) {
 	select {
 	case d.served <- conn:
-	case <-d.closed:
+	case <-d.ctx.Done():
 		_ = conn.Close()
 	}
 }

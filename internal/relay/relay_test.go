@@ -45,7 +45,7 @@ func newPlane(t *testing.T, name string, authority *platform.Authority, leader *
 		},
 		door: clients.Addr().String(), relay: others.Addr().String(),
 	}
-	door := p.Door("echo", clients)
+	door := p.Door(t.Context(), "echo", clients)
 	t.Cleanup(func() { _ = door.Close() })
 	go func() { _ = p.Serve(others) }()
 	go func() {
@@ -174,7 +174,7 @@ func TestLeaderIsNotBelievedByItsAddress(t *testing.T) {
 
 func TestClosedDoor(t *testing.T) {
 	r := &relay.Relay{Leader: func() string { return "" }, TLS: authority(t).ControlPlane, Log: slog.New(slog.DiscardHandler)}
-	door := r.Door("echo", listen(t))
+	door := r.Door(t.Context(), "echo", listen(t))
 	r.Lead()
 	conn, err := net.Dial("tcp", door.Addr().String())
 	require.NoError(t, err)

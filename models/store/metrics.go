@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/skypanel/sky/models"
@@ -98,7 +100,7 @@ func addRows[R any, K comparable](ctx context.Context, tx *Store, rows []R, of m
 			}
 			sums[of.key(row)], changed[of.key(row)] = sum, sum
 		}
-		if err := replaceRows(ctx, tx, values(changed)); err != nil {
+		if err := replaceRows(ctx, tx, slices.Collect(maps.Values(changed))); err != nil {
 			return err
 		}
 	}
@@ -123,14 +125,6 @@ func those[R any](rows []R, keep func(R) bool) []R {
 		}
 	}
 	return left
-}
-
-func values[K comparable, R any](byKey map[K]R) []R {
-	rows := make([]R, 0, len(byKey))
-	for _, row := range byKey {
-		rows = append(rows, row)
-	}
-	return rows
 }
 
 // ids returns the ids of all rows of a model.

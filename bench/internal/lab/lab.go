@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -33,45 +32,45 @@ type Lab struct {
 // Open starts the sky program at path and blocks until it accepts a push. Its
 // environment is ours, so that SKY_EXTRA_CA reaches it; options are further ones.
 func Open(ctx context.Context, path string, options ...string) (*Lab, error) {
-	return open(ctx, append([]string{path, "up"}, options...))
+	return open(ctx, path, "up", "", options)
 }
 
 // OpenServer starts a control plane without a node, whose API others reach at address.
 func OpenServer(ctx context.Context, path, address string, options ...string) (*Lab, error) {
-	return open(ctx, append([]string{path, "server", "--http", address}, options...))
+	return open(ctx, path, "server", address, options)
 }
 
-func open(ctx context.Context, command []string) (*Lab, error) {
+// open starts a server; an empty address for its API is one on loopback.
+func open(ctx context.Context, path, verb, api string, options []string) (*Lab, error) {
 	dir, err := os.MkdirTemp("", "sky-bench-")
 	if err != nil {
 		return nil, err
 	}
 	l := &Lab{Dir: dir}
-	if err := l.start(ctx, command); err != nil {
+	if err := l.start(ctx, path, verb, api, options); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
 
-func (l *Lab) start(ctx context.Context, command []string) error {
+func (l *Lab) start(ctx context.Context, path, verb, api string, options []string) error {
 	addresses, err := freeAddresses(3)
 	if err != nil {
 		return err
 	}
 	data := filepath.Join(l.Dir, "data")
 	l.Ingress = addresses[2]
-	l.command = slices.Concat(command[:2], []string{"--data-dir", data, "--log-level", "warn",
-		"--http", addresses[0], "--ssh", addresses[1], "--ingress", l.Ingress}, command[2:])
+	if api == "" {
+		api = addresses[0]
+	}
+	l.command = append([]string{path, verb, "--data-dir", data, "--log-level", "warn",
+		"--http", api, "--ssh", addresses[1], "--ingress", l.Ingress}, options...)
 	if err := l.run(); err != nil {
 		return err
 	}
 	token, err := os.ReadFile(filepath.Join(data, "admin-token"))
 	if err != nil {
 		return err
-	}
-	api := addresses[0]
-	if i := slices.Index(command, "--http"); i > 0 {
-		api = command[i+1]
 	}
 	l.Client = &v1.Client{URL: "http://" + api, Token: strings.TrimSpace(string(token)), HTTP: http.DefaultClient}
 	return l.addKey(ctx)
