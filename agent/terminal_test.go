@@ -5,9 +5,11 @@ import (
 	"context"
 	"io"
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -329,7 +331,19 @@ func TestOnlyAContainerIsLookedInto(t *testing.T) {
 			t.Errorf("%s was taken for a container", name)
 		}
 	}
-	if session := sessionOf(os.Getpid()); session == 0 {
-		t.Error("this process has no session")
+}
+
+func TestSessionOfAProcess(t *testing.T) {
+	leader := exec.Command("cat")
+	leader.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if _, err := leader.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := leader.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = leader.Process.Kill(); _ = leader.Wait() }()
+	if got := sessionOf(leader.Process.Pid); got != leader.Process.Pid {
+		t.Errorf("process %d leads a session, but %d was read", leader.Process.Pid, got)
 	}
 }

@@ -131,8 +131,8 @@ func cmdEngine(ts *testscript.TestScript, neg bool, args []string) {
 // get asks an app's public route once.
 func (s *scene) get(app, path string) (int, string, error) {
 	door := s.web
-	if len(s.doors) > 0 {
-		door = s.doors[int(s.asked.Add(1))%len(s.doors)]
+	if doors := s.doors.Load(); doors != nil {
+		door = (*doors)[int(s.asked.Add(1))%len(*doors)]
 	}
 	request, err := http.NewRequest(http.MethodGet, "http://"+door+path, nil)
 	if err != nil {

@@ -54,10 +54,7 @@ func cmdLab(ts *testscript.TestScript, neg bool, args []string) {
 	case "running":
 		s.awaitRunning(ts, args[0], args[1])
 	case "only":
-		s.doors = nil
-		for _, name := range args {
-			s.doors = append(s.doors, s.lab.Machine(name).Address+":80")
-		}
+		s.openDoors(args...)
 	default:
 		ts.Fatalf("lab knows no %s", verb)
 	}
@@ -103,5 +100,15 @@ func (s *scene) addMachine(ts *testscript.TestScript, name string, megabytes int
 	output, err := install.CombinedOutput()
 	ts.Logf("%s", output)
 	ts.Check(err)
-	s.doors = append(s.doors, machine.Address+":80")
+	s.openDoors(append(s.serving, name)...)
+}
+
+// openDoors has requests come in at these machines from now on.
+func (s *scene) openDoors(machines ...string) {
+	s.serving = machines
+	doors := make([]string, len(machines))
+	for i, name := range machines {
+		doors[i] = s.lab.Machine(name).Address + ":80"
+	}
+	s.doors.Store(&doors)
 }

@@ -86,7 +86,8 @@ type scene struct {
 	freeAddr    func() string
 	replicasMu  sync.Mutex
 	replicas    map[string]*replica
-	doors       []string // of the lab's machines, which requests take in turn
+	serving     []string                 // the lab's machines at which requests come in
+	doors       atomic.Pointer[[]string] // their addresses, which requests take in turn
 	asked       atomic.Uint32
 	server      *exec.Cmd
 	pushes      map[string]*push
