@@ -41,8 +41,10 @@ type Config struct {
 	// PeerAddr is where requests of other Nodes come in, as host and port. Without
 	// it this Node's Instances are reached through this Node only.
 	PeerAddr string
-	Version  string
-	Logger   *slog.Logger
+	// Builder has this Node build too; without Places it does not.
+	Builder Builder
+	Version string
+	Logger  *slog.Logger
 	// HTTPClient dials the control plane; nil means http.DefaultClient.
 	HTTPClient *http.Client
 }
@@ -58,6 +60,7 @@ type Agent struct {
 	links    *links
 	identity *identity
 	peers    *peers
+	builder  *builderDoor // nil where this Node does not build
 	probes   *http.Client
 	patience time.Duration // for a link, before a log that is not kept is given up
 
@@ -122,14 +125,18 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		return err
 	}
 	a.ctx = ctx
+	var images *imageDoor
 	if runtime, ok := a.engine.(*docker); ok {
-		door, err := openImageDoor(ctx, a.config)
-		if err != nil {
+		if images, err = openImageDoor(ctx, a.config); err != nil {
 			return err
 		}
-		defer door.Close()
-		runtime.images = door
+		defer images.Close()
+		runtime.images = images
 	}
+	if a.builder, err = openBuilder(a.config, images); err != nil {
+		return err
+	}
+	defer a.builder.end()
 	a.resume()
 	a.endStrays(ctx)
 	var parts sync.WaitGroup

@@ -67,7 +67,7 @@ func (a *Agent) session(ctx context.Context) error {
 	defer cancel()
 	senders.Go(func() { a.sendObserved(ctx, link) })
 	senders.Go(func() { a.sendHeartbeats(ctx, link) })
-	senders.Go(func() { a.acceptTerminals(ctx, link) })
+	senders.Go(func() { a.acceptStreams(ctx, link) })
 	return a.receive(link)
 }
 
@@ -108,6 +108,7 @@ func (a *Agent) greet(ctx context.Context, link *protocol.Link) error {
 func (a *Agent) hello(ctx context.Context) protocol.Hello {
 	hello := protocol.Hello{
 		Version: protocol.Version, AgentVersion: a.config.Version, CPUs: runtime.NumCPU(), Generation: a.generation(), Peer: a.config.PeerAddr,
+		Builds: a.config.Builder.Places,
 	}
 	if a.config.Listener != nil {
 		hello.Ingress = a.config.Listener.Addr().String()

@@ -33,9 +33,9 @@ type process interface {
 	End(ctx context.Context) error
 }
 
-// acceptTerminals serves the streams that the control plane opens, until the link
-// ends, and with it every command that they run.
-func (a *Agent) acceptTerminals(ctx context.Context, link *protocol.Link) {
+// acceptStreams serves the streams that the control plane opens, until the link ends,
+// and with it every command that they run.
+func (a *Agent) acceptStreams(ctx context.Context, link *protocol.Link) {
 	var open sync.WaitGroup
 	defer open.Wait()
 	ctx, cancel := context.WithCancel(ctx)
@@ -45,17 +45,25 @@ func (a *Agent) acceptTerminals(ctx context.Context, link *protocol.Link) {
 		if err != nil {
 			return
 		}
-		open.Go(func() { a.serveTerminal(ctx, stream) })
+		open.Go(func() { a.serveStream(ctx, stream) })
+	}
+}
+
+func (a *Agent) serveStream(ctx context.Context, stream *protocol.Stream) {
+	var header protocol.StreamHeader
+	switch err := stream.ReadFrame(&header); {
+	case err != nil:
+		stream.Abort()
+	case header.Kind == protocol.StreamBuild:
+		a.builder.serve(ctx, stream)
+	default:
+		a.serveTerminal(ctx, stream, header)
 	}
 }
 
 // serveTerminal runs what a stream asks for, and answers with how it ended.
-func (a *Agent) serveTerminal(ctx context.Context, stream *protocol.Stream) {
+func (a *Agent) serveTerminal(ctx context.Context, stream *protocol.Stream, header protocol.StreamHeader) {
 	defer stream.Abort()
-	var header protocol.StreamHeader
-	if err := stream.ReadFrame(&header); err != nil {
-		return
-	}
 	running, err := a.openTerminal(ctx, header)
 	if err == nil {
 		err = newRelay(stream, running).run(ctx)

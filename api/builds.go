@@ -93,7 +93,7 @@ func (s *server) build(ctx context.Context, input *BuildInput) (models.Build, er
 func wireBuild(build models.Build) v1.Build {
 	return v1.Build{
 		Number: build.Number, State: string(build.State), Commit: build.Commit, Subject: build.Subject,
-		Runtime: build.Runtime, Image: build.Image, Error: build.Error,
+		Runtime: build.Runtime, Image: build.Image, Builder: build.Builder, Error: build.Error,
 		CreatedAt: build.CreatedAt, StartedAt: build.StartedAt, FinishedAt: build.FinishedAt,
 	}
 }

@@ -98,7 +98,7 @@ func wireNode(node platform.NodeView) v1.Node {
 	return v1.Node{
 		ID: node.ID.String(), Name: node.Name, State: string(node.State), Region: node.Region, Cordoned: node.Cordoned,
 		EngineVersion: node.EngineVersion, AgentVersion: node.AgentVersion, CPUs: node.CPUs, MemoryBytes: node.MemoryBytes,
-		DiskBytes: node.DiskBytes, SeenAt: node.SeenAt, CPUPercent: node.CPUPercent, MemoryUsedBytes: node.MemoryUsedBytes,
+		DiskBytes: node.DiskBytes, Builds: node.Builds, SeenAt: node.SeenAt, CPUPercent: node.CPUPercent, MemoryUsedBytes: node.MemoryUsedBytes,
 		DiskUsedBytes: node.DiskUsedBytes, Containers: node.Containers, Instances: node.Instances,
 		ReservedMillis: node.ReservedMillis, ReservedBytes: node.ReservedBytes,
 	}

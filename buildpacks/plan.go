@@ -30,7 +30,7 @@ type Plan struct {
 	Context string
 	// Render returns the Dockerfile for the images that meet Need. It is nil
 	// where DockerfilePath names one in the repository.
-	Render         func(Images) string
+	Render         func(Images) string `json:"-"`
 	DockerfilePath string
 	// Target is the stage of it to build, the last where it is empty, and
 	// BuildArgs are values for its ARGs.

@@ -45,7 +45,7 @@ type Job struct {
 	AppID   models.ID
 	Number  int // the Build's number within its App
 	Commit  string
-	Files   fs.FS
+	Files   fs.FS `json:"-"`
 	Options Options
 	// Runtimes are the admin's rows to choose from.
 	Runtimes []models.Runtime
@@ -54,15 +54,14 @@ type Job struct {
 	// does.
 	Variables     map[string]string
 	VariablesHash string
-	// Former finds a Build of the App that was made of inputs with the fingerprint;
-	// nil finds none.
-	Former func(ctx context.Context, fingerprint string) (Former, error)
+	// Formers are Builds of the App whose images may be had again, the newest first.
+	Formers []Former
 	// ClearCache builds without any cache.
 	ClearCache bool
 	// Organisation takes turns with others that have builds waiting.
 	Organisation models.ID
 	Limits       Limits
-	Log          Log
+	Log          Log `json:"-"`
 }
 
 // Result is what a build made.
@@ -75,19 +74,23 @@ type Result struct {
 	RuntimeVersion string
 	Dockerfile     string
 	Image          string // by digest of its configuration
+	// Manifest is what the image is pulled by from the control plane's registry; empty
+	// where it is in none yet.
+	Manifest string
+	// Builder names the machine that built it; empty is the control plane's own.
+	Builder string
 	// Inputs are what it was made of, and Steps what was done; none when the image
 	// of a former build was taken.
 	Inputs models.BuildInputs
 	Steps  []models.BuildStep
 }
 
-// Builder builds on one engine. It may be used from many goroutines; builds
-// beyond Concurrency wait their turn.
+// Builder builds on one engine. It may be used from many goroutines; how many builds
+// run at once is for its callers to bound.
 type Builder struct {
 	docker *client.Client
 	// extraCA is a PEM bundle that builds trust beside their own, or nil.
 	extraCA []byte
-	queue   *queue
 	stacks  sync.Mutex // one stack image is made at a time
 	looks   sync.Mutex // one image is looked into at a time
 	pulls   pullMemory
@@ -104,10 +107,6 @@ type Builder struct {
 type Config struct {
 	DockerHost string // empty: as the docker command finds it
 	ExtraCA    []byte
-	// Concurrency is how many builds run at once, and PerOrganisation how many of
-	// one Organisation; 0 is no bound of its own.
-	Concurrency     int
-	PerOrganisation int
 	// MinFreeBytes is the free space on the engine's disk below which builds end.
 	MinFreeBytes int64
 	// Version is Sky's own, which every image bears as a label.
@@ -131,9 +130,8 @@ func New(config Config) (*Builder, error) {
 	if config.Notes == nil {
 		config.Notes = slog.New(slog.DiscardHandler)
 	}
-	return &Builder{docker: docker, extraCA: config.ExtraCA,
-		queue: newQueue(config.Concurrency, config.PerOrganisation), minFree: config.MinFreeBytes, version: config.Version,
-		reach: config.Reach, notes: config.Notes,
+	return &Builder{
+		docker: docker, extraCA: config.ExtraCA, minFree: config.MinFreeBytes, version: config.Version, reach: config.Reach, notes: config.Notes,
 	}, nil
 }
 
@@ -166,13 +164,6 @@ func (b *Builder) Check(ctx context.Context) error {
 // failed; when ctx ends, the running step is killed. Errors that the user can
 // mend are models.Failed or models.Invalid.
 func (b *Builder) Build(ctx context.Context, job Job) (Result, error) {
-	leaveQueue, err := b.queue.enter(ctx, job.Organisation, func(before int) {
-		job.Log.Say("%s", narrative.Field("Queue", "waiting for a free place to build; at most "+strconv.Itoa(before)+" before this one"))
-	})
-	if err != nil {
-		return Result{}, err
-	}
-	defer leaveQueue()
 	if err := b.Check(ctx); err != nil {
 		return Result{}, err
 	}
@@ -306,8 +297,9 @@ func (b *Builder) compile(ctx context.Context, job Job, result Result, by *warde
 	if result.Inputs, err = b.inputs(ctx, s, job.VariablesHash); err != nil {
 		return Result{}, err
 	}
-	if result.Image, err = b.reuse(ctx, job, s, result.Inputs.Fingerprint()); err != nil || result.Image != "" {
-		return result, err
+	if former, found := b.reuse(ctx, job, s, result.Inputs.Fingerprint()); found {
+		result.Image, result.Manifest = former.Image, former.Manifest
+		return result, nil
 	}
 	image, steps, err := b.solve(ctx, s)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -31,6 +32,28 @@ func (b *Builder) removeUnused(ctx context.Context, name string) error {
 		return nil
 	}
 	return err
+}
+
+// RemoveOlder removes the names that all Apps gave to images longer than age ago, and
+// with the last name the image. What a container uses stays.
+func (b *Builder) RemoveOlder(ctx context.Context, age time.Duration) error {
+	images, err := b.docker.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", appPrefix+"*"))})
+	if err != nil {
+		return fmt.Errorf("list images: %w", err)
+	}
+	var errs []error
+	for _, found := range images {
+		info, err := b.docker.ImageInspect(ctx, found.ID)
+		if err != nil || time.Since(info.Metadata.LastTagTime) < age { // or gone meanwhile
+			continue
+		}
+		for _, name := range info.RepoTags {
+			if strings.HasPrefix(name, appPrefix) {
+				errs = append(errs, b.removeUnused(ctx, name))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Sweep removes images of apps that have lost their last name and that nothing

@@ -62,7 +62,7 @@ func newBench(t *testing.T) *bench {
 	}
 	reach, err := ParseReach(allowed)
 	require.NoError(t, err)
-	builder, err := New(Config{Concurrency: 1, ExtraCA: extraCA, Version: "v1.2.3-test", Reach: reach})
+	builder, err := New(Config{ExtraCA: extraCA, Version: "v1.2.3-test", Reach: reach})
 	require.NoError(t, err)
 	b := &bench{Builder: builder, docker: docker, log: &memory{}, app: models.NewID()}
 	t.Cleanup(func() {
@@ -232,18 +232,18 @@ func TestOnlyOurOwnOldImagesGo(t *testing.T) {
 // and builds again as soon as any of them differs.
 func TestUnchangedIsNotBuilt(t *testing.T) {
 	b := newBench(t)
-	built := map[string]Former{}
+	var built []Former
 	build := func(change func(*Job)) Result {
 		b.number++
 		job := Job{
 			App: b.models().Name, AppID: b.app, Number: b.number, Commit: "c0ffee", Log: b.log, Runtimes: ownDockerfiles,
 			Files:  commit(map[string]string{"Dockerfile": catDockerfile, "word": "same " + b.app.String()}),
-			Former: func(_ context.Context, fingerprint string) (Former, error) { return built[fingerprint], nil },
+			Formers: built,
 		}
 		change(&job)
 		result, err := b.Build(t.Context(), job)
 		require.NoError(t, err)
-		built[result.Inputs.Fingerprint()] = Former{b.number, result.Image}
+		built = append(built, Former{Fingerprint: result.Inputs.Fingerprint(), Number: b.number, Image: result.Image})
 		return result
 	}
 	first := build(func(*Job) {})

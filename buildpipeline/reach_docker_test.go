@@ -200,7 +200,7 @@ func TestAddOfURLs(t *testing.T) {
 // TestHindrances: where steps cannot be held to anything, Sky knows, and says so
 // once.
 func TestHindrances(t *testing.T) {
-	elsewhere, err := New(Config{DockerHost: "tcp://127.0.0.1:1", Concurrency: 1})
+	elsewhere, err := New(Config{DockerHost: "tcp://127.0.0.1:1"})
 	require.NoError(t, err)
 	require.NotEmpty(t, elsewhere.hindrance(t.Context()))
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,10 +18,13 @@ import (
 	"github.com/skypanel/sky/models"
 )
 
-// Former is an earlier Build of the App that was made of the same.
+// Former is an earlier Build of the App, and what it was made of.
 type Former struct {
-	Number int
-	Image  string
+	Fingerprint string
+	Number      int
+	Image       string
+	// Manifest is set where the control plane's registry holds the image.
+	Manifest string
 }
 
 // inputs are all that decides which image the solve makes: whoever builds the same
@@ -58,12 +62,16 @@ func digestText(text string) string {
 func digestFiles(files fs.FS) (string, error) {
 	hash := sha256.New()
 	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
+		if err != nil || name == "." {
 			return err
 		}
 		info, err := entry.Info()
 		if err != nil {
 			return err
+		}
+		if entry.IsDir() { // the rest of one differs where the files are unpacked
+			fmt.Fprintf(hash, "%s\x00%o\n", name, info.Mode())
+			return nil
 		}
 		fmt.Fprintf(hash, "%s\x00%o\x00%d\x00%d\n", name, info.Mode(), info.Size(), info.ModTime().UnixNano())
 		if info.Mode()&fs.ModeSymlink != 0 {
@@ -79,22 +87,20 @@ func digestFiles(files fs.FS) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)[:16]), nil
 }
 
-// reuse gives the image of a former Build of the same inputs another name, and
-// returns it; "" when there is none.
-func (b *Builder) reuse(ctx context.Context, job Job, s solve, fingerprint string) (string, error) {
-	if job.Former == nil || job.ClearCache {
-		return "", nil
+// reuse finds a former Build of the same inputs whose image is still to be had. One
+// that is in no registry gets this build's name here.
+func (b *Builder) reuse(ctx context.Context, job Job, s solve, fingerprint string) (Former, bool) {
+	at := slices.IndexFunc(job.Formers, func(former Former) bool { return former.Fingerprint == fingerprint })
+	if at < 0 || job.ClearCache {
+		return Former{}, false
 	}
-	former, err := job.Former(ctx, fingerprint)
-	if err != nil || former.Image == "" || !b.has(ctx, former.Image) {
-		return "", err
-	}
-	if err := b.docker.ImageTag(ctx, former.Image, s.tag); err != nil {
-		return "", nil // it went meanwhile: build it again
+	former := job.Formers[at]
+	if former.Manifest == "" && b.docker.ImageTag(ctx, former.Image, s.tag) != nil {
+		return Former{}, false // it is not here, or went meanwhile: build it again
 	}
 	text := "nothing changed since build #" + strconv.Itoa(former.Number) + ": image " + short(former.Image)
 	job.Log.Say("%s", narrative.Timed("Build", text, 0))
-	return former.Image, nil
+	return former, true
 }
 
 // Adopt makes a prebuilt image the result of a build: it is pulled unless the

@@ -79,6 +79,7 @@ func (a *agent) serve() error {
 	hello.Peer, hello.Ingress = reachable(hello.Peer, a.remote), reachable(hello.Ingress, a.remote)
 	a.fleet.config.Nodes.Online(ctx, a.node, hello)
 	a.poke()
+	defer a.offerBuilds(ctx, hello.Builds)()
 	a.streams.Go(func() { a.sendAssignments(ctx) })
 	a.streams.Go(func() { a.acceptStreams(ctx) })
 	err = a.receive(ctx)
@@ -87,6 +88,21 @@ func (a *agent) serve() error {
 	a.streams.Wait()
 	a.watchSilence()
 	return err
+}
+
+// offerBuilds has an agent build that can, until the function that it returns is
+// called.
+func (a *agent) offerBuilds(ctx context.Context, places int) (end func()) {
+	if a.fleet.config.Builders == nil || places <= 0 || a.version < protocol.BuilderVersion {
+		return func() {}
+	}
+	return a.fleet.config.Builders.Attach(ctx, a.node, places, func(context.Context) (net.Conn, error) {
+		stream, err := a.link.OpenStream(protocol.StreamHeader{Kind: protocol.StreamBuild})
+		if err != nil {
+			return nil, fmt.Errorf("reach the builder: %w", err)
+		}
+		return stream.Conn(), nil
+	})
 }
 
 // reachable completes the address that an agent says it is reached at, with the

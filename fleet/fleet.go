@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -43,6 +44,13 @@ type Nodes interface {
 	Observed(ctx context.Context, node models.ID, observed protocol.Observed)
 }
 
+// Builders is told which agents build.
+type Builders interface {
+	// Attach says that an agent builds, until detach is called. dial opens a
+	// connection to its builder.
+	Attach(ctx context.Context, node models.ID, places int, dial func(context.Context) (net.Conn, error)) (detach func())
+}
+
 // Config is what a Fleet needs of the rest of the control plane.
 type Config struct {
 	// Authenticate names the Node that a request comes from.
@@ -50,6 +58,7 @@ type Config struct {
 	Assignments  Assignments
 	Logs         Logs
 	Nodes        Nodes
+	Builders     Builders // nil: nobody builds
 	Logger       *slog.Logger
 	// OfflineAfter replaces the constant of that name, for tests.
 	OfflineAfter time.Duration

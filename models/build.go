@@ -63,7 +63,11 @@ type Build struct {
 	// Dockerfile is what was built, kept so that a release can be explained.
 	Dockerfile string
 	// Image names the result by the digest of its configuration.
-	Image     string
+	Image string
+	// Manifest is what a builder put into the registry; empty where the control
+	// plane's own engine has it. Builder is that node's name.
+	Manifest  string
+	Builder   string
 	Processes Processes `gorm:"serializer:json"`
 	// Scripts are commands that run once: see Release.
 	Scripts Processes `gorm:"serializer:json"`

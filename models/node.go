@@ -39,6 +39,8 @@ type Node struct {
 	PeerAddress string
 	// IngressAddress is where it takes requests from outside.
 	IngressAddress string
+	// Builds is how many builds its agent runs at once; 0 is no builder.
+	Builds int
 	// Region is where the Node is; Apps may ask for one.
 	Region string
 	// Cordoned Nodes keep what they run and get nothing new.

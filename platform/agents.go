@@ -131,7 +131,7 @@ func (p *Platform) Online(ctx context.Context, node models.ID, hello protocol.He
 	p.comesBack(ctx, node)
 	p.noteNode(ctx, node, map[string]any{
 		"state": models.NodeOnline, "offline_since": nil, "lost_at": nil, "engine_version": hello.EngineVersion, "agent_version": hello.AgentVersion,
-		"cpus": hello.CPUs, "memory_bytes": hello.MemoryBytes, "peer_address": hello.Peer, "ingress_address": hello.Ingress, "seen_at": now(),
+		"cpus": hello.CPUs, "memory_bytes": hello.MemoryBytes, "peer_address": hello.Peer, "ingress_address": hello.Ingress, "builds": hello.Builds, "seen_at": now(),
 	})
 	p.refreshPeers(ctx, node, hello.Peer)
 }

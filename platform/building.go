@@ -73,7 +73,10 @@ func (p *Platform) job(ctx context.Context, app models.App, build models.Build, 
 	job := buildpipeline.Job{
 		App: app.Name, AppID: app.ID, Number: build.Number, Commit: build.Commit, Files: files,
 		Options: buildOptions(app, config), ClearCache: build.ClearCache,
-		Organisation: app.OrganisationID, Former: p.formerBuild(app.ID), Log: log,
+		Organisation: app.OrganisationID, Log: log,
+	}
+	if job.Formers, err = p.formers(ctx, app.ID); err != nil {
+		return buildpipeline.Job{}, err
 	}
 	if job.Limits, err = p.buildLimits(ctx, app); err != nil {
 		return buildpipeline.Job{}, err
@@ -86,7 +89,7 @@ func (p *Platform) job(ctx context.Context, app models.App, build models.Build, 
 // command says, or as it does by itself.
 func (p *Platform) adopt(ctx context.Context, app models.App, build models.Build, runtimes []models.Runtime, log *buildLog) (buildpipeline.Result, error) {
 	job := buildpipeline.Job{
-		App: app.Name, AppID: app.ID, Number: build.Number, Runtimes: runtimes, Log: log,
+		App: app.Name, AppID: app.ID, Number: build.Number, Organisation: app.OrganisationID, Runtimes: runtimes, Log: log,
 		Options: buildpipeline.Options{StartCommand: app.StartCommand},
 	}
 	return p.Builder.Adopt(ctx, job, build.SourceImage)

@@ -12,6 +12,8 @@ type Images interface {
 	// Publish makes an image be there for nodes to pull, and returns the digest of
 	// its manifest. What is there already is not sent again.
 	Publish(ctx context.Context, image string, app models.ID) (manifest string, err error)
+	// Share makes a manifest of one App's be another's too.
+	Share(ctx context.Context, from models.ID, manifest string, to models.ID) error
 	// Has reports whether a manifest is there.
 	Has(ctx context.Context, app models.ID, manifest string) bool
 	// Retain removes the App's manifests but for those to keep.
@@ -27,7 +29,7 @@ func (p *Platform) deliver(ctx context.Context, release *models.Release) error {
 	if err != nil || !elsewhere || p.Images == nil {
 		return err
 	}
-	if release.Manifest != "" && p.Images.Has(ctx, release.AppID, release.Manifest) {
+	if p.published(ctx, release.AppID, release.Manifest) {
 		return nil
 	}
 	manifest, err := p.Images.Publish(ctx, release.Image, release.AppID)
@@ -36,6 +38,11 @@ func (p *Platform) deliver(ctx context.Context, release *models.Release) error {
 	}
 	release.Manifest = manifest
 	return p.Store.SetManifest(ctx, release.ID, manifest)
+}
+
+// published reports whether nodes can pull a manifest of the App's.
+func (p *Platform) published(ctx context.Context, app models.ID, manifest string) bool {
+	return p.Images != nil && manifest != "" && p.Images.Has(ctx, app, manifest)
 }
 
 // hasOtherNodes reports whether there is a node beside the machine that builds.

@@ -204,6 +204,7 @@ func (p *Platform) buildRelease(ctx context.Context, app models.App, build *mode
 	}
 	build.Runtime, build.Dockerfile, build.Image = result.Runtime, result.Dockerfile, result.Image
 	build.Inputs, build.Steps = result.Inputs, result.Steps
+	build.Manifest, build.Builder = result.Manifest, result.Builder
 	if build.SourceImage == "" {
 		build.Fingerprint = build.Inputs.Fingerprint()
 	}
@@ -214,7 +215,7 @@ func (p *Platform) buildRelease(ctx context.Context, app models.App, build *mode
 		return models.Release{}, err
 	}
 	release := models.Release{
-		AppID: app.ID, BuildID: &build.ID, Commit: build.Commit, Image: build.Image, Processes: build.Processes,
+		AppID: app.ID, BuildID: &build.ID, Commit: build.Commit, Image: build.Image, Manifest: build.Manifest, Processes: build.Processes,
 		Scripts: build.Scripts, Port: build.Port, HealthPath: build.HealthPath, ActorID: build.ActorID, Description: strings.TrimSpace("Deploy " + short(build.Commit) + " " + build.Subject),
 	}
 	err = p.newRelease(ctx, &release, origin{beside: func(ctx context.Context, tx transaction) error {

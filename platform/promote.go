@@ -38,7 +38,7 @@ func (p *Platform) Promote(ctx context.Context, actor models.Actor, promotion Pr
 			AppID: to.ID, Commit: "", Processes: source.Processes, Scripts: source.Scripts, Port: source.Port, HealthPath: source.HealthPath, ActorID: actor.UserID,
 			Description: "Promote " + promotion.From.Name + " " + source.Name() + " " + short(source.Commit),
 		}
-		if release.Image, err = p.Builder.ShareImage(ctx, source.Image, to.ID, source.ID.String()); err != nil {
+		if err := p.shareImage(ctx, source, &release); err != nil {
 			return err
 		}
 		if err := p.newRelease(ctx, &release, origin{}); err != nil {
@@ -52,6 +52,16 @@ func (p *Platform) Promote(ctx context.Context, actor models.Actor, promotion Pr
 		return nil
 	})
 	return release, err
+}
+
+// shareImage lets another App's Release have the image of source, wherever it is.
+func (p *Platform) shareImage(ctx context.Context, source models.Release, release *models.Release) (err error) {
+	if !p.published(ctx, source.AppID, source.Manifest) {
+		release.Image, err = p.Builder.ShareImage(ctx, source.Image, release.AppID, source.ID.String())
+		return err
+	}
+	release.Image, release.Manifest = source.Image, source.Manifest
+	return p.Images.Share(ctx, source.AppID, source.Manifest, release.AppID)
 }
 
 // promoted finds the Release to promote.

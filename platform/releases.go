@@ -208,7 +208,7 @@ func (p *Platform) rollbackTarget(ctx context.Context, app models.App, number in
 	if target.ID == live.ID {
 		return models.Release{}, models.Errorf(models.Conflict, "%s is live already", target.Name()).WithField("release")
 	}
-	if !p.Builder.HasImage(ctx, target.Image) {
+	if !p.published(ctx, app.ID, target.Manifest) && !p.Builder.HasImage(ctx, target.Image) {
 		return models.Release{}, models.Errorf(models.Conflict, "the image of %s is gone from this server", target.Name()).
 			WithRemedy("push its commit %s again", short(target.Commit))
 	}

@@ -140,15 +140,24 @@ func describeFiles(before, now map[string]string) string {
 	return fmt.Sprintf("%d files: %s", len(changed), some(changed))
 }
 
-// formerBuild finds a Build of the App that was made of the same inputs.
-func (p *Platform) formerBuild(app models.ID) func(context.Context, string) (buildpipeline.Former, error) {
-	return func(ctx context.Context, fingerprint string) (buildpipeline.Former, error) {
-		build, err := p.Store.BuildByFingerprint(ctx, app, fingerprint)
-		if models.IsCode(err, models.NotFound) {
-			return buildpipeline.Former{}, nil
+// formersAtMost is how many Builds are looked through for one of the same inputs.
+const formersAtMost = 50
+
+// formers lists the App's Builds whose images may be had again.
+func (p *Platform) formers(ctx context.Context, app models.ID) ([]buildpipeline.Former, error) {
+	builds, err := p.Store.Builds(ctx, app, formersAtMost)
+	var formers []buildpipeline.Former
+	for _, build := range builds {
+		if build.State != models.BuildSucceeded || build.Fingerprint == "" {
+			continue
 		}
-		return buildpipeline.Former{Number: build.Number, Image: build.Image}, err
+		former := buildpipeline.Former{Fingerprint: build.Fingerprint, Number: build.Number, Image: build.Image}
+		if p.published(ctx, app, build.Manifest) {
+			former.Manifest = build.Manifest
+		}
+		formers = append(formers, former)
 	}
+	return formers, err
 }
 
 // DeployImage rolls a prebuilt image out, without a build of its own. It returns

@@ -98,11 +98,17 @@ func (r *Registry) Pusher(secret string) http.Handler {
 	})
 }
 
-// Puller lets nodes read the repositories that may says yes to. The names that
-// answer as if they were not there do not exist, to who asks.
-func (r *Registry) Puller(may func(request *http.Request, repository string) bool) http.Handler {
+// Agents lets nodes read the repositories that mayPull says yes to, and write those of
+// mayPush. Others do not exist, to who asks. Nobody removes anything here. A layer that
+// who writes knows by its digest may be taken from any repository.
+func (r *Registry) Agents(mayPull, mayPush func(request *http.Request, repository string) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		if request.Method != http.MethodGet && request.Method != http.MethodHead {
+		may := mayPush
+		switch request.Method {
+		case http.MethodGet, http.MethodHead:
+			may = mayPull
+		case http.MethodPost, http.MethodPut, http.MethodPatch:
+		default:
 			deny(w, http.StatusMethodNotAllowed)
 			return
 		}
@@ -203,6 +209,69 @@ func (r *Registry) manifests(ctx context.Context, repository string) (distributi
 		return nil, err
 	}
 	return opened.Manifests(ctx)
+}
+
+// Share puts a manifest of one repository into another too. No layer is copied.
+func (r *Registry) Share(ctx context.Context, from, manifest, to string) error {
+	wanted, err := digest.Parse(manifest)
+	if err != nil {
+		return fmt.Errorf("share %q: %w", manifest, err)
+	}
+	source, err := r.manifests(ctx, from)
+	if err != nil {
+		return err
+	}
+	read, err := source.Get(ctx, wanted)
+	if err != nil {
+		return fmt.Errorf("share %s: %w", manifest, err)
+	}
+	if err := r.mount(ctx, from, read.References(), to); err != nil {
+		return fmt.Errorf("share %s: %w", manifest, err)
+	}
+	target, err := r.manifests(ctx, to)
+	if err != nil {
+		return err
+	}
+	if _, err := target.Put(ctx, read); err != nil {
+		return fmt.Errorf("share %s: %w", manifest, err)
+	}
+	return nil
+}
+
+// mount makes layers of one repository another's too. A sweep that crosses it finds
+// them young.
+func (r *Registry) mount(ctx context.Context, from string, layers []v1.Descriptor, to string) error {
+	name, err := reference.WithName(to)
+	if err != nil {
+		return fmt.Errorf("name %q: %w", to, err)
+	}
+	opened, err := r.images.Repository(ctx, name)
+	if err != nil {
+		return err
+	}
+	source, err := reference.WithName(from)
+	if err != nil {
+		return fmt.Errorf("name %q: %w", from, err)
+	}
+	r.sweeping.RLock()
+	defer r.sweeping.RUnlock()
+	for _, layer := range layers {
+		at := time.Now()
+		_ = os.Chtimes(r.layerPath(layer.Digest.Encoded()), at, at)
+		canonical, err := reference.WithDigest(source, layer.Digest)
+		if err != nil {
+			return err
+		}
+		upload, err := opened.Blobs(ctx).Create(ctx, storage.WithMountFrom(canonical))
+		if mounted := (distribution.ErrBlobMounted{}); errors.As(err, &mounted) {
+			continue
+		}
+		if err == nil {
+			err = errors.Join(fmt.Errorf("the layer %s is gone", layer.Digest), upload.Cancel(ctx))
+		}
+		return err
+	}
+	return nil
 }
 
 // Retain removes a repository's manifests but for those to keep. Their layers go

@@ -43,7 +43,7 @@ func newShelf(t *testing.T, may func(*http.Request, string) bool) *shelf {
 	for _, door := range []struct {
 		at      *string
 		handler http.Handler
-	}{{&s.push, opened.Pusher(pushSecret)}, {&s.pull, opened.Puller(may)}} {
+	}{{&s.push, opened.Pusher(pushSecret)}, {&s.pull, opened.Agents(may, nobody)}} {
 		server := httptest.NewServer(door.handler)
 		t.Cleanup(server.Close)
 		*door.at = strings.TrimPrefix(server.URL, "http://")
@@ -55,6 +55,8 @@ func newShelf(t *testing.T, may func(*http.Request, string) bool) *shelf {
 	})
 	return s
 }
+
+func nobody(*http.Request, string) bool { return false }
 
 func auth(secret string) string {
 	text, _ := json.Marshal(map[string]string{"username": "sky", "password": secret})
@@ -134,18 +136,39 @@ func TestNodesPullOnlyWhatTheyRun(t *testing.T) {
 	require.NoError(t, err)
 	outcome(t, progress)
 	s.names = append(s.names, s.pull+"/mine@"+mine)
-	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch} {
+	for method, want := range map[string]int{
+		http.MethodPost: http.StatusNotFound, http.MethodPut: http.StatusNotFound, http.MethodPatch: http.StatusNotFound,
+		http.MethodDelete: http.StatusMethodNotAllowed,
+	} {
 		request, err := http.NewRequestWithContext(t.Context(), method, "http://"+s.pull+"/v2/mine/blobs/uploads/", nil)
 		require.NoError(t, err)
 		answer, err := http.DefaultClient.Do(request)
 		require.NoError(t, err)
 		require.NoError(t, answer.Body.Close())
-		require.Equal(t, http.StatusMethodNotAllowed, answer.StatusCode, method)
+		require.Equal(t, want, answer.StatusCode, method)
 	}
 	answer, err := http.Get("http://" + s.push + "/v2/") //nolint:noctx // a test's
 	require.NoError(t, err)
 	require.NoError(t, answer.Body.Close())
 	require.Equal(t, http.StatusUnauthorized, answer.StatusCode)
+}
+
+// TestOneImageInTwoRepositories shares a manifest, and then loses the first of its two
+// names.
+func TestOneImageInTwoRepositories(t *testing.T) {
+	s := newShelf(t, func(*http.Request, string) bool { return true })
+	manifest := s.layer("mine", "one")
+	before := s.layers()
+	require.NoError(t, s.Share(t.Context(), "mine", manifest, "other"))
+	require.Equal(t, before, s.layers())
+	require.NoError(t, s.Retain(t.Context(), "mine", nil))
+	require.False(t, s.Has(t.Context(), "mine", manifest))
+	require.True(t, s.Has(t.Context(), "other", manifest))
+	progress, err := s.docker.ImagePull(t.Context(), s.pull+"/other@"+manifest, image.PullOptions{})
+	require.NoError(t, err)
+	outcome(t, progress)
+	s.names = append(s.names, s.pull+"/other@"+manifest)
+	require.ErrorContains(t, s.Share(t.Context(), "mine", manifest, "third"), manifest)
 }
 
 func TestSweepTakesWhatNothingNames(t *testing.T) {

@@ -3,9 +3,9 @@ package protocol
 import "time"
 
 // Version is the protocol version that this build speaks; Hello carries it. The
-// control plane goes on with agents of the version before: those of 1 have no
-// terminals.
-const Version = 2
+// control plane goes on with agents of the versions before: those of 1 have no
+// terminals, those of 2 do not build.
+const Version = 3
 
 // Assignment is everything that a Node is to run and route, at one generation.
 // An agent ignores a generation below the one it has.
@@ -123,6 +123,8 @@ type Hello struct {
 	Peer string `json:"peer,omitempty"`
 	// Ingress is where this agent takes requests from outside, in the same way.
 	Ingress string `json:"ingress,omitempty"`
+	// Builds is how many builds the agent runs at once; 0 is no builder.
+	Builds int `json:"builds,omitempty"`
 	// Generation is the newest Assignment that the agent has on disk.
 	Generation uint64 `json:"generation"`
 }
@@ -192,7 +194,7 @@ type Load struct {
 
 // StreamHeader begins every stream but the control stream, as one frame.
 type StreamHeader struct {
-	Kind     string `json:"kind"` // StreamLog, StreamExec or StreamAttach
+	Kind     string `json:"kind"` // StreamLog, StreamExec, StreamAttach or StreamBuild
 	Instance string `json:"instance,omitempty"`
 	AppID    string `json:"app_id,omitempty"`
 	Process  string `json:"process,omitempty"`

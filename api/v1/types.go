@@ -122,6 +122,7 @@ type Build struct {
 	Subject    string     `json:"subject" doc:"The first line of the commit's message"`
 	Runtime    string     `json:"runtime,omitempty" example:"Node.js 22"`
 	Image      string     `json:"image,omitempty" doc:"What came of it"`
+	Builder    string     `json:"builder,omitempty" doc:"The node that built it; none is the control plane's machine"`
 	Dockerfile string     `json:"dockerfile,omitempty" doc:"What was built; only for a single build"`
 	Error      string     `json:"error,omitempty" doc:"Why it failed"`
 	CreatedAt  time.Time  `json:"created_at" doc:"When it was made"`
@@ -233,6 +234,7 @@ type Node struct {
 	CPUs          int        `json:"cpus,omitempty" doc:"How many it has"`
 	MemoryBytes   int64      `json:"memory_bytes,omitempty" doc:"How much it has"`
 	DiskBytes     int64      `json:"disk_bytes,omitempty" doc:"How much it has"`
+	Builds        int        `json:"builds,omitempty" doc:"How many builds it runs at once; none is no builder"`
 	SeenAt        *time.Time `json:"seen_at,omitempty" doc:"When its agent was last heard of"`
 	// What its last heartbeat said.
 	CPUPercent      int   `json:"cpu_percent" doc:"Of all its CPUs"`

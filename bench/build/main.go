@@ -45,7 +45,7 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	builder, err := buildpipeline.New(buildpipeline.Config{Concurrency: 1, ExtraCA: ca})
+	builder, err := buildpipeline.New(buildpipeline.Config{ExtraCA: ca})
 	if err != nil {
 		return err
 	}

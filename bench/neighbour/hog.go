@@ -32,7 +32,7 @@ var program string
 const begun = "busy"
 
 func newHog(memory int) (*hog, error) {
-	builder, err := buildpipeline.New(buildpipeline.Config{Concurrency: 1})
+	builder, err := buildpipeline.New(buildpipeline.Config{})
 	return &hog{builder: builder, app: models.App{ID: models.NewID(), Name: "bench-hog"}, memory: memory}, err
 }
 

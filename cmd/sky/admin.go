@@ -128,6 +128,9 @@ func nodeRow(node v1.Node) []string {
 	if node.Cordoned {
 		state += ", cordoned"
 	}
+	if node.Builds > 0 {
+		state += ", builder"
+	}
 	return []string{
 		node.Name, node.Region, state, strconv.Itoa(node.CPUs),
 		units.BytesSize(float64(node.MemoryUsedBytes)) + " of " + units.BytesSize(float64(node.MemoryBytes)),

@@ -20,6 +20,8 @@ import (
 
 type agentConfig struct {
 	server, token, dataDir, ingress, peer, metrics, dockerHost, logLevel string
+
+	builds int
 }
 
 func agentCommand(s streams) *cobra.Command {
@@ -38,6 +40,7 @@ func agentCommand(s streams) *cobra.Command {
 	flags.StringVar(&config.peer, "peer", ":7443", "address at which other nodes reach this one's instances, over TLS; without a host, the one that the control plane sees")
 	flags.StringVar(&config.metrics, "metrics", "", "address at which Prometheus reads /metrics, without credentials: keep it private, such as 10.0.0.5:9100; empty shows nothing")
 	flags.StringVar(&config.dockerHost, "docker-host", "", "Docker's address; empty as the docker command finds it")
+	flags.IntVar(&config.builds, "builds", 0, "how many builds run here at once; with more than 0 this node is a builder, and the control plane builds no more itself")
 	flags.StringVar(&config.logLevel, "log-level", "info", "debug, info, warn or error")
 	return command
 }
@@ -64,6 +67,9 @@ func runAgent(ctx context.Context, config *agentConfig, s streams) error {
 	if config.server == "" {
 		return usagef("--server is missing: pass the control plane's address")
 	}
+	if config.builds < 0 {
+		return usagef("--builds must be 0 or more")
+	}
 	log, err := newLogger(s.err, config.logLevel)
 	if err != nil {
 		return err
@@ -78,7 +84,7 @@ func runAgent(ctx context.Context, config *agentConfig, s streams) error {
 	}
 	a, err := agent.New(agent.Config{
 		NodeID: credential.held.NodeID, DataDir: filepath.Join(config.dataDir, "agent"), ServerURL: config.server,
-		Token: credential.token, HTTPClient: credential.client, DockerHost: config.dockerHost, Listener: ingress, PeerAddr: config.peer, Version: version, Logger: log,
+		Token: credential.token, HTTPClient: credential.client, DockerHost: config.dockerHost, Listener: ingress, PeerAddr: config.peer, Builder: config.builder(log), Version: version, Logger: log,
 	})
 	if err != nil {
 		return err

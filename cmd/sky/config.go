@@ -71,8 +71,8 @@ func (c *serverConfig) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&c.peer, "peer", "", "address at which other nodes reach this machine's instances, over TLS, such as :7443; empty where this is the only one")
 	flags.StringVar(&c.metrics, "metrics", "", "address at which Prometheus reads /metrics, without credentials: keep it private, such as 127.0.0.1:9100; empty shows nothing")
 	flags.StringVar(&c.extraCA, "extra-ca", "", "PEM file of certificate authorities that builds trust too")
-	flags.IntVar(&c.builds, "builds", 2, "how many builds run at once")
-	flags.IntVar(&c.buildsPerOrg, "builds-per-org", 0, "how many builds of one organisation run at once; 0 is as many as --builds")
+	flags.IntVar(&c.builds, "builds", 2, "how many builds run at once on this machine, while no node is a builder; 0 leaves all to builders")
+	flags.IntVar(&c.buildsPerOrg, "builds-per-org", 0, "how many builds of one organisation run at once; 0 is as many as there are places")
 	flags.StringSliceVar(&c.buildAllow, "build-allow", nil, "private networks that builds may reach, such as 10.1.0.0/16; an address alone may be this machine's; all lifts every bound")
 	flags.Int64Var(&c.minFreeMB, "min-free-mb", 512, "refuse pushes, and end builds, when the disk has less free space")
 	flags.Int64Var(&c.maxPushMB, "max-push-mb", 2048, "refuse pushes that send more")
@@ -114,8 +114,8 @@ func (c *serverConfig) check() error {
 	if _, err := buildpipeline.ParseReach(c.buildAllow); err != nil {
 		errs = append(errs, usagef("--build-allow: %s; write networks as 10.1.0.0/16 or 10.1.2.3, or all", err))
 	}
-	if c.builds < 1 {
-		errs = append(errs, usagef("--builds must be at least 1"))
+	if c.builds < 0 {
+		errs = append(errs, usagef("--builds must be 0 or more"))
 	}
 	if c.catchUpEvery < time.Second {
 		errs = append(errs, usagef("--github-catch-up must be at least 1s"))

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/skypanel/sky/buildfarm"
 	"github.com/skypanel/sky/buildpipeline"
 	"github.com/skypanel/sky/internal/durable"
 	"github.com/skypanel/sky/models"
@@ -19,10 +20,10 @@ import (
 	"github.com/skypanel/sky/registry"
 )
 
-// images carries images from the builder's engine to nodes, through the registry
-// in the data directory.
+// images carries images from engines that build to nodes, through the registry in the
+// data directory.
 type images struct {
-	builder  *buildpipeline.Builder
+	farm     *buildfarm.Farm // set before use
 	registry *registry.Registry
 	to       buildpipeline.Destination
 	server   *http.Server
@@ -30,7 +31,7 @@ type images struct {
 
 // openImages opens the registry and its door for the engine on this machine, which
 // listens on the loopback interface only.
-func openImages(ctx context.Context, dataDir string, builder *buildpipeline.Builder) (*images, error) {
+func openImages(ctx context.Context, dataDir string) (*images, error) {
 	secret, err := registrySecret(filepath.Join(dataDir, "keys", "registry"))
 	if err != nil {
 		return nil, err
@@ -43,7 +44,7 @@ func openImages(ctx context.Context, dataDir string, builder *buildpipeline.Buil
 	if err != nil {
 		return nil, fmt.Errorf("listen for the engine's pushes: %w", err)
 	}
-	i := &images{builder: builder, registry: opened, to: buildpipeline.Destination{Address: listener.Addr().String(), Secret: rand.Text()}}
+	i := &images{registry: opened, to: buildpipeline.Destination{Address: listener.Addr().String(), Secret: rand.Text()}}
 	i.server = &http.Server{Handler: opened.Pusher(i.to.Secret), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = i.server.Serve(listener) }() // it ends with close
 	return i, nil
@@ -69,7 +70,7 @@ func (i *images) close() error { return i.server.Close() }
 
 // Publish implements platform.Images.
 func (i *images) Publish(ctx context.Context, image string, app models.ID) (string, error) {
-	return i.builder.Publish(ctx, image, app.String(), i.to)
+	return i.farm.Publish(ctx, image, app)
 }
 
 // Has implements platform.Images.
@@ -85,10 +86,25 @@ func (i *images) Retain(ctx context.Context, app models.ID, keep []string) error
 // Sweep implements platform.Images.
 func (i *images) Sweep(ctx context.Context) error { return i.registry.Sweep(ctx) }
 
-// mayPull lets a node pull the images of what it runs.
-func mayPull(p *platform.Platform) func(*http.Request, string) bool {
+// Share implements platform.Images.
+func (i *images) Share(ctx context.Context, from models.ID, manifest string, to models.ID) error {
+	return i.registry.Share(ctx, from.String(), manifest, to.String())
+}
+
+// mayPull lets a node pull the images of what it runs, and of what it builds.
+func mayPull(p *platform.Platform, farm *buildfarm.Farm) func(*http.Request, string) bool {
+	pushes := mayPush(p, farm)
 	return func(r *http.Request, repository string) bool {
 		node, err := p.AuthenticateAgent(r.Context(), r.Header.Get("Authorization"))
-		return err == nil && (repository == "" || p.NodeRuns(r.Context(), node, repository))
+		return err == nil && (repository == "" || p.NodeRuns(r.Context(), node, repository) || pushes(r, repository))
+	}
+}
+
+// mayPush lets a builder push images of what it builds just now.
+func mayPush(p *platform.Platform, farm *buildfarm.Farm) func(*http.Request, string) bool {
+	return func(r *http.Request, repository string) bool {
+		node, err := p.AuthenticateAgent(r.Context(), r.Header.Get("Authorization"))
+		app, unknown := models.ParseID(repository)
+		return err == nil && unknown == nil && farm.Builds(node, app)
 	}
 }

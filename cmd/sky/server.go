@@ -16,6 +16,7 @@ import (
 
 	"github.com/skypanel/sky/agent/protocol"
 	"github.com/skypanel/sky/api"
+	"github.com/skypanel/sky/buildfarm"
 	"github.com/skypanel/sky/buildpipeline"
 	"github.com/skypanel/sky/fleet"
 	"github.com/skypanel/sky/gitserver"
@@ -65,6 +66,7 @@ type controlPlane struct {
 	store    *store.Store
 	logs     *logs.Hub
 	builder  *buildpipeline.Builder
+	farm     *buildfarm.Farm
 	dialer   *http.Client // for other servers, such as GitHub
 	images   *images
 	platform *platform.Platform
@@ -163,15 +165,18 @@ func (c *controlPlane) open(ctx context.Context) error {
 		return err
 	}
 	c.builder, err = buildpipeline.New(buildpipeline.Config{
-		DockerHost: c.config.dockerHost, ExtraCA: extraCA, Concurrency: c.config.builds, PerOrganisation: c.config.buildsPerOrg,
-		MinFreeBytes: c.config.minFreeMB << 20, Version: version, Reach: reach, Notes: c.log,
+		DockerHost: c.config.dockerHost, ExtraCA: extraCA, MinFreeBytes: c.config.minFreeMB << 20, Version: version, Reach: reach, Notes: c.log,
 	})
 	if err != nil {
 		return err
 	}
-	if c.images, err = openImages(ctx, c.config.dataDir, c.builder); err != nil {
+	if c.images, err = openImages(ctx, c.config.dataDir); err != nil {
 		return err
 	}
+	if err := c.openFarm(ctx); err != nil {
+		return err
+	}
+	c.images.farm = c.farm
 	return c.wire(ctx)
 }
 
@@ -213,7 +218,7 @@ func (c *controlPlane) wire(ctx context.Context) error {
 	remotes := repositories{Repositories: repos, fetcher: gitserver.Fetcher{Repositories: repos, Limits: c.config.gitLimits()}, client: c.dialer}
 	_, port, _ := net.SplitHostPort(c.config.ingress)
 	p := &platform.Platform{
-		Store: c.store, Repositories: remotes, Builder: c.builder, Logs: c.logs, Vault: vault, Resolver: net.DefaultResolver, Log: c.log,
+		Store: c.store, Repositories: remotes, Builder: c.farm, Logs: c.logs, Vault: vault, Resolver: net.DefaultResolver, Log: c.log,
 		HTTP: c.dialer, Images: c.images, Authority: authority,
 		Settings: platform.Settings{
 			PublicURL: c.config.publicURL, AgentCA: agentCA,
@@ -223,7 +228,7 @@ func (c *controlPlane) wire(ctx context.Context) error {
 	}
 	c.platform = p
 	c.fleet = fleet.New(context.WithoutCancel(ctx), fleet.Config{
-		Authenticate: agentDoor(p), Assignments: p, Logs: p, Nodes: p, Logger: c.log,
+		Authenticate: agentDoor(p), Assignments: p, Logs: p, Nodes: p, Builders: builders{c.farm, p}, Logger: c.log,
 	})
 	p.Fleet = rolloutFleet{c.fleet}
 	p.Roller = &rollout.Roller{Store: p, Fleet: p.Fleet, Probe: c.probe, Patience: rolloutPatience, LostAfter: p.LostAfter}
@@ -263,14 +268,14 @@ func (c *controlPlane) doors(repos *gitserver.Repositories) error {
 		},
 	})
 	git := &gitserver.HTTP{Door: door}
-	pulls := http.StripPrefix(protocol.RegistryPath, c.images.registry.Puller(mayPull(c.platform)))
+	images := http.StripPrefix(protocol.RegistryPath, c.images.registry.Agents(mayPull(c.platform, c.farm), mayPush(c.platform, c.farm)))
 	c.http = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case gitserver.GitPath(r.URL.Path):
 				git.ServeHTTP(w, r)
 			case strings.HasPrefix(r.URL.Path, protocol.RegistryPath+"/"):
-				pulls.ServeHTTP(w, r)
+				images.ServeHTTP(w, r)
 			default:
 				rest.ServeHTTP(w, r)
 			}
@@ -357,6 +362,9 @@ func (c *controlPlane) close() error {
 	}
 	if c.monitor != nil {
 		c.monitor.Close()
+	}
+	if c.farm != nil {
+		c.farm.Close()
 	}
 	if c.images != nil {
 		errs = append(errs, c.images.close())

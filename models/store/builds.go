@@ -123,13 +123,6 @@ func (s *Store) Releases(ctx context.Context, app models.ID, limit int) ([]model
 	return all[models.Release](newest(s.reader(ctx), app, limit), "releases")
 }
 
-// BuildByFingerprint returns the App's newest Build that succeeded with inputs of
-// this fingerprint.
-func (s *Store) BuildByFingerprint(ctx context.Context, app models.ID, fingerprint string) (models.Build, error) {
-	query := s.reader(ctx).Where("app_id = ? AND fingerprint = ? AND state = ?", app, fingerprint, models.BuildSucceeded)
-	return first[models.Build](query.Order("number DESC"), "build")
-}
-
 // FormerBuild returns the newest Build that succeeded before this one.
 func (s *Store) FormerBuild(ctx context.Context, build models.Build) (models.Build, error) {
 	query := s.reader(ctx).Where("app_id = ? AND number < ? AND state = ? AND fingerprint <> ''", build.AppID, build.Number, models.BuildSucceeded)
