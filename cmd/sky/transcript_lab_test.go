@@ -28,7 +28,9 @@ var installPattern = regexp.MustCompile(`curl -fsSL \S+ \| SKY_JOIN=\S+ sh`)
 // lab start: makes a network for machines; the control plane will be on it.
 // lab add NAME [MEGABYTES]: makes a machine, with a disk of that size, and registers it
 // as a node by the command that the admin is told. lab kill|unplug|plug NAME: what it
-// says. lab grow NAME MEGABYTES: gives its disk another size. lab running NAME COUNT:
+// says. lab machine NAME:
+// makes one that is no node yet. lab load NAME IMAGE...: copies
+// images to its engine. lab grow NAME MEGABYTES: gives its disk another size. lab running NAME COUNT:
 // waits until so many containers run there. lab only NAME...: requests come in at these
 // from then on.
 func cmdLab(ts *testscript.TestScript, neg bool, args []string) {
@@ -43,6 +45,11 @@ func cmdLab(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	case "add":
 		s.addMachine(ts, args[0], number(ts, append(args, "0")[1]))
+	case "machine":
+		_, err := s.lab.Add(args[0])
+		ts.Check(err)
+	case "load":
+		ts.Check(s.lab.Machine(args[0]).Load(args[1:]...))
 	case "kill":
 		ts.Check(s.lab.Machine(args[0]).Kill())
 	case "unplug":
@@ -86,8 +93,12 @@ func (s *scene) awaitRunning(ts *testscript.TestScript, name, count string) {
 
 // addMachine makes a machine and has it install what the admin's command says.
 func (s *scene) addMachine(ts *testscript.TestScript, name string, megabytes int) {
-	machine, err := s.lab.AddSmall(name, megabytes)
-	ts.Check(err)
+	machine := s.lab.Machine(name)
+	if machine == nil {
+		var err error
+		machine, err = s.lab.AddSmall(name, megabytes)
+		ts.Check(err)
+	}
 	command := installPattern.Find(skyOutput(ts, "admin", "nodes", "add", name))
 	if command == nil {
 		ts.Fatalf("there is no command to install %s with", name)
@@ -96,6 +107,7 @@ func (s *scene) addMachine(ts *testscript.TestScript, name string, megabytes int
 	install := machine.Command("sh", "-c", string(command))
 	install.Env = slices.Concat(install.Env, []string{
 		"SKY_BIN=" + filepath.Join(home, "sky"), "SKY_DATA_DIR=" + filepath.Join(home, "data"), "SKY_SERVICE=none", "SKY_URL=", "SKY_TOKEN=",
+		"SKY_BUILDS=" + ts.Getenv("SKY_BUILDS"),
 	})
 	output, err := install.CombinedOutput()
 	ts.Logf("%s", output)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/docker/docker/client"
 )
 
 // Lab is a network of machines on this one: each has a network namespace and a
@@ -61,14 +63,22 @@ func OpenLab() (*Lab, error) {
 		if err = run("ip", "link", "add", l.bridge, "type", "bridge"); err != nil {
 			continue // it is another's
 		}
-		if err := errors.Join(run("ip", "addr", "add", l.Address+"/24", "dev", l.bridge), run("ip", "link", "set", l.bridge, "up")); err != nil {
+		up := errors.Join(
+			run("ip", "addr", "add", l.Address+"/24", "dev", l.bridge), run("ip", "link", "set", l.bridge, "up"),
+			run(append([]string{"iptables", "-I"}, l.passes()...)...),
+		)
+		if up != nil {
 			l.Remove()
-			return nil, err
+			return nil, up
 		}
 		return l, nil
 	}
 	return nil, err
 }
+
+// passes lets the machines reach one another: this machine's Docker has the firewall
+// look at bridges, and drops what it did not put there.
+func (l *Lab) passes() []string { return []string{"FORWARD", "-i", l.bridge, "-o", l.bridge, "-j", "ACCEPT"} }
 
 func run(command ...string) error {
 	if output, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
@@ -142,6 +152,15 @@ func (m *Machine) startEngine() error {
 		return err
 	}
 	return (&Engine{Host: m.Docker, dir: m.dir}).answers()
+}
+
+// Load copies images from this machine's engine.
+func (m *Machine) Load(images ...string) error {
+	from, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		return err
+	}
+	return errors.Join((&Engine{Host: m.Docker}).load(from, images), from.Close())
 }
 
 // Grow gives the disk of a machine that was made with AddSmall another size.
@@ -223,6 +242,7 @@ func (l *Lab) Remove() {
 		_ = exec.Command("ip", "link", "del", m.port).Run()
 		_ = os.RemoveAll(m.dir)
 	}
+	_ = run(append([]string{"iptables", "-D"}, l.passes()...)...)
 	_ = exec.Command("ip", "link", "del", l.bridge).Run()
 }
 
