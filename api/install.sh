@@ -52,6 +52,11 @@ if ! docker info >/dev/null 2>&1; then
   done
 fi
 
+if [ "$builds" != 0 ] && ! command -v mmdebstrap >/dev/null && command -v apt-get >/dev/null; then
+  say "installing mmdebstrap, to make base images with"
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mmdebstrap debian-archive-keyring >/dev/null
+fi
+
 say "fetching sky from $server"
 mkdir -p "$(dirname "$bin")" "$data"
 chmod 700 "$data"

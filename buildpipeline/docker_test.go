@@ -237,7 +237,7 @@ func TestUnchangedIsNotBuilt(t *testing.T) {
 		b.number++
 		job := Job{
 			App: b.models().Name, AppID: b.app, Number: b.number, Commit: "c0ffee", Log: b.log, Runtimes: ownDockerfiles,
-			Files:  commit(map[string]string{"Dockerfile": catDockerfile, "word": "same " + b.app.String()}),
+			Files:   commit(map[string]string{"Dockerfile": catDockerfile, "word": "same " + b.app.String()}),
 			Formers: built,
 		}
 		change(&job)

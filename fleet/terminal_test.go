@@ -12,14 +12,19 @@ import (
 // dialAs links an agent that speaks a version of the protocol.
 func (w *world) dialAs(node models.ID, version int) *protocol.Link {
 	w.t.Helper()
+	return w.dialHello(node, protocol.Hello{Version: version, Hostname: "old"})
+}
+
+func (w *world) dialHello(node models.ID, hello protocol.Hello) *protocol.Link {
+	w.t.Helper()
 	link, err := protocol.Dial(w.t.Context(), w.web.Client(), w.web.URL, http.Header{"Node": {node.String()}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { _ = link.Close() })
-	w.send(link, protocol.Message{Hello: &protocol.Hello{Version: version, Hostname: "old"}})
+	w.send(link, protocol.Message{Hello: &hello})
 	if answer := w.receive(link); answer.Welcome == nil || answer.Welcome.Refused != "" {
-		w.t.Fatalf("an agent of version %d is not welcome: %+v", version, answer)
+		w.t.Fatalf("an agent of version %d is not welcome: %+v", hello.Version, answer)
 	}
 	return link
 }

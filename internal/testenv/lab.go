@@ -78,7 +78,9 @@ func OpenLab() (*Lab, error) {
 
 // passes lets the machines reach one another: this machine's Docker has the firewall
 // look at bridges, and drops what it did not put there.
-func (l *Lab) passes() []string { return []string{"FORWARD", "-i", l.bridge, "-o", l.bridge, "-j", "ACCEPT"} }
+func (l *Lab) passes() []string {
+	return []string{"FORWARD", "-i", l.bridge, "-o", l.bridge, "-j", "ACCEPT"}
+}
 
 func run(command ...string) error {
 	if output, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
