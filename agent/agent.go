@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,8 @@ type Config struct {
 	ServerURL string
 	// Token returns the bearer token for the next dial.
 	Token func(ctx context.Context) (string, error)
+	// Runtime is what runs the Instances, one of Runtimes; empty means the first.
+	Runtime string
 	// DockerHost is the engine's address; empty means the environment's.
 	DockerHost string
 	// Listener takes the ingress' connections. Without one, the Agent listens
@@ -83,11 +86,36 @@ func New(config Config) (*Agent, error) {
 	if config.NodeID == "" || config.DataDir == "" || config.ServerURL == "" || config.Token == nil {
 		return nil, errors.New("an agent needs a node ID, a data directory, a server URL and a token")
 	}
-	runtime, err := newDocker(config.DockerHost, config.NodeID)
+	runtime, err := newEngine(config)
 	if err != nil {
 		return nil, err
 	}
 	return newAgent(config, runtime), nil
+}
+
+// RuntimeDocker runs each Instance as a container, RuntimeSwarm as a service of
+// the Docker Swarm that the Node is a manager of.
+const (
+	RuntimeDocker = "docker"
+	RuntimeSwarm  = "swarm"
+)
+
+// Runtimes are those that Config.Runtime may name.
+func Runtimes() []string { return []string{RuntimeDocker, RuntimeSwarm} }
+
+// newEngine makes the engine of a runtime; it connects lazily.
+func newEngine(config Config) (engine, error) {
+	plain, err := newDocker(config.DockerHost, config.NodeID)
+	if err != nil {
+		return nil, err
+	}
+	switch config.Runtime {
+	case "", RuntimeDocker:
+		return plain, nil
+	case RuntimeSwarm:
+		return newSwarm(plain), nil
+	}
+	return nil, fmt.Errorf("there is no runtime %q: use %s", config.Runtime, strings.Join(Runtimes(), " or "))
 }
 
 func newAgent(config Config, runtime engine) *Agent {
@@ -108,7 +136,8 @@ func newAgent(config Config, runtime engine) *Agent {
 
 // Run keeps the Node as assigned until ctx ends, and then returns nil within
 // seconds; containers go on running. It fails only when it cannot begin: the
-// data directory or the ingress' address cannot be used.
+// data directory, the ingress' address or the engine cannot be used. An engine that
+// is away is waited for.
 func (a *Agent) Run(ctx context.Context) (err error) {
 	if a.disk, err = openDisk(a.config.DataDir); err != nil {
 		return err
@@ -124,14 +153,17 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	if err := a.resumeTraffic(); err != nil {
 		return err
 	}
+	if err := a.engine.Check(ctx); err != nil && !errors.Is(err, errAway) && ctx.Err() == nil {
+		return fmt.Errorf("check the container engine: %w", err)
+	}
 	a.ctx = ctx
 	var images *imageDoor
-	if runtime, ok := a.engine.(*docker); ok {
+	if runtime, ok := a.engine.(imagePuller); ok {
 		if images, err = openImageDoor(ctx, a.config); err != nil {
 			return err
 		}
 		defer images.Close()
-		runtime.images = images
+		runtime.pullThrough(images)
 	}
 	if a.builder, err = openBuilder(a.config, images); err != nil {
 		return err

@@ -5,8 +5,10 @@
 // Assignment on disk for as long as the control plane is away, and after its
 // own restart rebuilds everything from there and from Docker.
 //
-// Docker is the database: labels say which Instance a container is, and the
-// restart policy unless-stopped says durably that it once was healthy. Only
+// Docker runs the Instances, by itself or as a Swarm's: the engine interface hides
+// which. Docker is the database: labels say which Instance a container is, and the
+// restart policy unless-stopped (a label of the service, in a Swarm) says durably
+// that it once was healthy. Only
 // what Docker cannot hold is in files: the Assignment, and why Instances
 // failed, because their containers are gone.
 //

@@ -85,6 +85,9 @@ func (d *docker) agree(ctx context.Context) error {
 // Close ends idle connections to the daemon.
 func (d *docker) Close() error { return d.client.Close() }
 
+// Check implements engine: whatever Instances need is asked for with each.
+func (d *docker) Check(context.Context) error { return nil }
+
 // Version implements engine.
 func (d *docker) Version(ctx context.Context) (string, error) {
 	if err := d.agree(ctx); err != nil {
@@ -144,12 +147,21 @@ func (d *docker) List(ctx context.Context, appID string) ([]container, error) {
 	if err != nil {
 		return nil, dockerError("list containers", err)
 	}
-	found := make([]container, len(summaries))
+	ids := make([]string, len(summaries))
+	for i, summary := range summaries {
+		ids[i] = summary.ID
+	}
+	return inspectAll(ctx, ids, d.Inspect)
+}
+
+// inspectAll leaves out what is gone.
+func inspectAll(ctx context.Context, ids []string, inspect func(context.Context, string) (container, error)) ([]container, error) {
+	found := make([]container, len(ids))
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
-	for i, summary := range summaries {
+	for i, id := range ids {
 		group.Go(func() (err error) {
-			found[i], err = d.Inspect(groupCtx, summary.ID)
+			found[i], err = inspect(groupCtx, id)
 			if errors.Is(err, errGone) {
 				return nil
 			}

@@ -26,8 +26,9 @@ const (
 	plainUser = "10001:10001"
 	// defaultPids bounds processes when the Limits do not.
 	defaultPids = 256
-	// tmpfsOptions are those of /tmp, which counts as the app's memory.
-	tmpfsOptions = "rw,nosuid,nodev,mode=1777,size=67108864"
+	// tmpSize is that of /tmp, which counts as the app's memory.
+	tmpSize = 64 << 20
+	tmpMode = 0o1777
 )
 
 // imageIDPrefix begins the name of an image that was built here: it is in no
@@ -91,20 +92,20 @@ func (d *docker) Create(ctx context.Context, instance protocol.Instance) (string
 	if err := d.agree(ctx); err != nil {
 		return "", err
 	}
-	image, err := d.client.ImageInspect(ctx, instance.Image)
+	image, err := d.image(ctx, instance)
 	if err != nil {
-		return "", dockerError("inspect image", err)
-	}
-	imageUser := ""
-	if image.Config != nil {
-		imageUser = image.Config.User
+		return "", err
 	}
 	net, err := d.ensureNetwork(ctx, instance)
 	if err != nil {
 		return "", err
 	}
+	return d.createContainer(ctx, instance, image, net)
+}
+
+func (d *docker) createContainer(ctx context.Context, instance protocol.Instance, image imageFacts, net string) (string, error) {
 	name := containerName(instance)
-	created, err := d.client.ContainerCreate(ctx, containerConfig(instance, d.node, imageUser), hostConfig(instance, net),
+	created, err := d.client.ContainerCreate(ctx, containerConfig(instance, d.node, image.user), hostConfig(instance, net),
 		&network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{net: {Aliases: []string{instance.Process}}}}, nil, name)
 	if errdefs.IsConflict(err) {
 		existing, inspectErr := d.client.ContainerInspect(ctx, name)
@@ -116,6 +117,21 @@ func (d *docker) Create(ctx context.Context, instance protocol.Instance) (string
 		return "", dockerError("create container", err)
 	}
 	return created.ID, nil
+}
+
+// imageFacts is what an Instance's container depends on in its image.
+type imageFacts struct{ id, user string }
+
+func (d *docker) image(ctx context.Context, instance protocol.Instance) (imageFacts, error) {
+	image, err := d.client.ImageInspect(ctx, instance.Image)
+	if err != nil {
+		return imageFacts{}, dockerError("inspect image", err)
+	}
+	facts := imageFacts{id: image.ID}
+	if image.Config != nil {
+		facts.user = image.Config.User
+	}
+	return facts, nil
 }
 
 // containerConfig is what the process itself sees.
@@ -187,7 +203,7 @@ func hostConfig(instance protocol.Instance, net string) *containertypes.HostConf
 		CapDrop:        []string{"ALL"},
 		SecurityOpt:    []string{"no-new-privileges:true"},
 		ReadonlyRootfs: !instance.WritableRoot,
-		Tmpfs:          map[string]string{"/tmp": tmpfsOptions},
+		Tmpfs:          map[string]string{"/tmp": fmt.Sprintf("rw,nosuid,nodev,mode=%o,size=%d", tmpMode, tmpSize)},
 		Init:           &useInit,
 		IpcMode:        containertypes.IPCModePrivate,
 		NetworkMode:    containertypes.NetworkMode(net),

@@ -132,6 +132,11 @@ func (a *attached) fit(ctx context.Context, command protocol.Command, resize fun
 func settled(ctx context.Context, known func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, settling)
 	defer cancel()
+	return until(ctx, known)
+}
+
+// until asks again and again, for as long as ctx lasts.
+func until(ctx context.Context, known func() (bool, error)) error {
 	ticker := time.NewTicker(askAgain)
 	defer ticker.Stop()
 	for {

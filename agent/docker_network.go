@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -46,15 +47,32 @@ func (d *docker) ensureNetwork(ctx context.Context, instance protocol.Instance) 
 	d.subnet.Lock()
 	defer d.subnet.Unlock()
 	name := d.bridgeName(instance.AppID)
+	existing, err := d.networks(ctx)
+	if err != nil {
+		return "", err
+	}
+	return name, d.ensureBridge(ctx, existing, name, instance, network.CreateOptions{Driver: "bridge"})
+}
+
+func (d *docker) networks(ctx context.Context) ([]network.Summary, error) {
 	existing, err := d.client.NetworkList(ctx, network.ListOptions{})
 	if err != nil {
-		return "", dockerError("list networks", err)
+		return nil, dockerError("list networks", err)
+	}
+	return existing, nil
+}
+
+func named(existing []network.Summary, name string) bool {
+	return slices.ContainsFunc(existing, func(n network.Summary) bool { return n.Name == name })
+}
+
+// ensureBridge makes a network of this name with the App's bridge, unless it exists.
+func (d *docker) ensureBridge(ctx context.Context, existing []network.Summary, name string, instance protocol.Instance, options network.CreateOptions) error {
+	if named(existing, name) {
+		return nil
 	}
 	var taken []netip.Prefix
 	for _, n := range existing {
-		if n.Name == name {
-			return name, nil
-		}
 		for _, pool := range n.IPAM.Config {
 			if subnet, err := netip.ParsePrefix(pool.Subnet); err == nil {
 				taken = append(taken, subnet)
@@ -63,25 +81,23 @@ func (d *docker) ensureNetwork(ctx context.Context, instance protocol.Instance) 
 	}
 	routes, err := os.ReadFile("/proc/net/route")
 	if err != nil {
-		return "", fmt.Errorf("read routes: %w", err)
+		return fmt.Errorf("read routes: %w", err)
 	}
-	return name, d.createNetwork(ctx, name, instance, append(taken, hostRoutes(routes)...))
+	options.Options = map[string]string{"com.docker.network.bridge.name": d.bridgeName(instance.AppID)}
+	options.Labels = map[string]string{labelNode: d.node, labelApp: instance.App, labelAppID: instance.AppID}
+	return d.createNetwork(ctx, name, options, append(taken, hostRoutes(routes)...))
 }
 
 // createNetwork takes the first free subnet; one that the engine refuses
 // because it overlaps after all is skipped.
-func (d *docker) createNetwork(ctx context.Context, name string, instance protocol.Instance, taken []netip.Prefix) error {
+func (d *docker) createNetwork(ctx context.Context, name string, options network.CreateOptions, taken []netip.Prefix) error {
 	for {
 		subnet, err := freeSubnet(ownRange(), subnetBits, taken)
 		if err != nil {
 			return fmt.Errorf("create network: %w", err)
 		}
-		_, err = d.client.NetworkCreate(ctx, name, network.CreateOptions{
-			Driver:  "bridge",
-			IPAM:    &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet.String()}}},
-			Options: map[string]string{"com.docker.network.bridge.name": name},
-			Labels:  map[string]string{labelNode: d.node, labelApp: instance.App, labelAppID: instance.AppID},
-		})
+		options.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet.String()}}}
+		_, err = d.client.NetworkCreate(ctx, name, options)
 		if err == nil {
 			return nil
 		}

@@ -140,7 +140,7 @@ func newRig(t *testing.T) *rig {
 func (r *rig) start() {
 	r.t.Helper()
 	config := Config{
-		NodeID: r.node, DataDir: r.dir, ServerURL: r.server.URL, Hold: 10 * time.Second, Version: "test",
+		NodeID: r.node, Runtime: testRuntime(), DataDir: r.dir, ServerURL: r.server.URL, Hold: 10 * time.Second, Version: "test",
 		Token: func(context.Context) (string, error) { return "secret", nil }, IngressAddr: "127.0.0.1:0",
 		HTTPClient: r.server.Client(),
 	}
@@ -191,7 +191,7 @@ func (r *rig) leavesNothing() {
 func (r *rig) mine() filters.Args { return filters.NewArgs(filters.Arg("label", labelNode+"="+r.node)) }
 
 func (r *rig) traces() string {
-	var found []string
+	found := r.swarmTraces()
 	for _, c := range r.containers() {
 		found = append(found, c.Names...)
 	}

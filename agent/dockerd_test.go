@@ -14,7 +14,7 @@ func TestSurvivesTheEnginesRestart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short")
 	}
-	engine := testenv.NewEngine(t)
+	engine := ownEngine(t)
 	t.Cleanup(engine.Remove)
 	t.Setenv("DOCKER_HOST", engine.Host)
 	if err := importTestImage(); err != nil {
@@ -45,4 +45,12 @@ func TestSurvivesTheEnginesRestart(t *testing.T) {
 		return len(o.Instances) == 2 && o.Instances[0].Reason+o.Instances[1].Reason == ""
 	})
 	r.serves("/", "v1")
+}
+
+// ownEngine is one that may be stopped.
+func ownEngine(t *testing.T) *testenv.Engine {
+	if testRuntime() == RuntimeSwarm {
+		return testenv.NewSwarmEngine(t)
+	}
+	return testenv.NewEngine(t)
 }

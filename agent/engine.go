@@ -9,11 +9,14 @@ import (
 	"github.com/skypanel/sky/agent/protocol"
 )
 
-// engine runs containers; Docker is the first. Every call blocks until it is
-// done or ctx ends. Calls about a container that is gone return errGone,
+// engine runs containers: plain Docker, or Docker Swarm. Every call blocks until it
+// is done or ctx ends. Calls about a container that is gone return errGone,
 // except Stop and Remove, for which that is success. errAway says that the
 // engine did not answer, errRefused that asking again is of no use.
 type engine interface {
+	// Check says why the engine, as it is set up here, may run nothing, and what
+	// would mend it; errAway when it cannot be asked.
+	Check(ctx context.Context) error
 	// Version doubles as the question whether the engine answers.
 	Version(ctx context.Context) (string, error)
 	// Apps returns the IDs of all Apps that have a container or a network here.

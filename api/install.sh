@@ -7,6 +7,7 @@
 #   SKY_DATA_DIR  where the agent keeps state   /var/lib/sky-agent
 #   SKY_INGRESS   where apps answer             0.0.0.0:80
 #   SKY_PEER      where other nodes reach it    :7443
+#   SKY_RUNTIME   docker or swarm               docker
 #   SKY_BUILDS    how many builds run here    0: this is no builder
 #   SKY_SERVICE   systemd or none               systemd where there is one
 #   SKY_CA        the authority of the address' certificate, where it is no public one
@@ -16,6 +17,7 @@ bin=${SKY_BIN:-/usr/local/bin/sky}
 data=${SKY_DATA_DIR:-/var/lib/sky-agent}
 ingress=${SKY_INGRESS:-0.0.0.0:80}
 peer=${SKY_PEER:-:7443}
+runtime=${SKY_RUNTIME:-docker}
 builds=${SKY_BUILDS:-0}
 
 say() { printf '==> %s\n' "$*"; }
@@ -51,6 +53,9 @@ if ! docker info >/dev/null 2>&1; then
     sleep 1
   done
 fi
+if [ "$runtime" = swarm ] && [ "$(docker info --format '{{.Swarm.ControlAvailable}}')" != true ]; then
+  fail "SKY_RUNTIME is swarm, and this machine is no manager of a swarm: \`docker swarm init\` makes one, \`docker node promote\` makes a worker a manager"
+fi
 
 if [ "$builds" != 0 ] && ! command -v mmdebstrap >/dev/null && command -v apt-get >/dev/null; then
   say "installing mmdebstrap, to make base images with"
@@ -79,7 +84,7 @@ After=docker.service network-online.target
 Wants=docker.service network-online.target
 
 [Service]
-ExecStart=$bin agent --server $server --data-dir $data --ingress $ingress --peer $peer --builds $builds
+ExecStart=$bin agent --server $server --data-dir $data --ingress $ingress --peer $peer --runtime $runtime --builds $builds
 Restart=always
 RestartSec=2
 LimitNOFILE=65536
@@ -92,7 +97,7 @@ UNIT
   systemctl restart sky-agent
 else
   say "starting the agent; there is no systemd, so start it again after a reboot"
-  setsid nohup "$bin" agent --server "$server" --data-dir "$data" --ingress "$ingress" --peer "$peer" --builds "$builds" >"$data/agent.log" 2>&1 </dev/null &
+  setsid nohup "$bin" agent --server "$server" --data-dir "$data" --ingress "$ingress" --peer "$peer" --runtime "$runtime" --builds "$builds" >"$data/agent.log" 2>&1 </dev/null &
   echo $! >"$data/agent.pid"
 fi
 say "this machine is a node; \`sky admin nodes list\` shows it"

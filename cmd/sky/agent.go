@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,8 +20,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
+const runtimeUsage = "what runs instances: docker, or swarm, where this machine is a manager of a Docker Swarm"
+
 type agentConfig struct {
-	server, token, dataDir, ingress, peer, metrics, dockerHost, logLevel string
+	server, token, dataDir, ingress, peer, metrics, runtime, dockerHost, logLevel string
 
 	builds int
 }
@@ -39,6 +43,7 @@ func agentCommand(s streams) *cobra.Command {
 	flags.StringVar(&config.ingress, "ingress", "0.0.0.0:80", "address at which apps answer")
 	flags.StringVar(&config.peer, "peer", ":7443", "address at which other nodes reach this one's instances, over TLS; without a host, the one that the control plane sees")
 	flags.StringVar(&config.metrics, "metrics", "", "address at which Prometheus reads /metrics, without credentials: keep it private, such as 10.0.0.5:9100; empty shows nothing")
+	flags.StringVar(&config.runtime, "runtime", agent.RuntimeDocker, runtimeUsage)
 	flags.StringVar(&config.dockerHost, "docker-host", "", "Docker's address; empty as the docker command finds it")
 	flags.IntVar(&config.builds, "builds", 0, "how many builds run here at once; with more than 0 this node is a builder, and the control plane builds no more itself")
 	flags.StringVar(&config.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -67,6 +72,9 @@ func runAgent(ctx context.Context, config *agentConfig, s streams) error {
 	if config.server == "" {
 		return usagef("--server is missing: pass the control plane's address")
 	}
+	if err := checkRuntime(config.runtime); err != nil {
+		return err
+	}
 	if config.builds < 0 {
 		return usagef("--builds must be 0 or more")
 	}
@@ -84,13 +92,21 @@ func runAgent(ctx context.Context, config *agentConfig, s streams) error {
 	}
 	a, err := agent.New(agent.Config{
 		NodeID: credential.held.NodeID, DataDir: filepath.Join(config.dataDir, "agent"), ServerURL: config.server,
-		Token: credential.token, HTTPClient: credential.client, DockerHost: config.dockerHost, Listener: ingress, PeerAddr: config.peer, Builder: config.builder(log), Version: version, Logger: log,
+		Token: credential.token, HTTPClient: credential.client, Runtime: config.runtime, DockerHost: config.dockerHost, Listener: ingress, PeerAddr: config.peer,
+		Builder: config.builder(log), Version: version, Logger: log,
 	})
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(s.out, "sky agent is running")
 	return runMonitored(ctx, a, config.metrics)
+}
+
+func checkRuntime(name string) error {
+	if runtimes := agent.Runtimes(); name != "" && !slices.Contains(runtimes, name) {
+		return usagef("--runtime %q: use %s", name, strings.Join(runtimes, " or "))
+	}
+	return nil
 }
 
 // credential is what the agent proves itself with, kept on its disk and renewed

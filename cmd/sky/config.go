@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/skypanel/sky/agent"
 	"github.com/skypanel/sky/buildpipeline"
 	"github.com/skypanel/sky/gitserver"
 	"github.com/skypanel/sky/gitserver/packfile"
@@ -37,6 +38,7 @@ type serverConfig struct {
 	apiRate     int
 	databaseURL string
 	replica     string // where other control planes of the database reach this one; empty is alone
+	runtime     string // of this machine's agent, under sky up
 	dockerHost  string
 	metrics     string // where Prometheus asks; empty is nowhere
 	peer        string // where other nodes reach this one; empty is nowhere
@@ -67,6 +69,7 @@ func (c *serverConfig) bind(flags *pflag.FlagSet) {
 	flags.IntVar(&c.apiRate, "api-rate", 600, "requests per minute that each token and session has; 0 is without a limit")
 	flags.StringVar(&c.databaseURL, "database-url", os.Getenv("DATABASE_URL"), "PostgreSQL; empty uses SQLite in the data directory")
 	flags.StringVar(&c.replica, "replica", "", "address at which other control planes of the same PostgreSQL database and data directory reach this one, such as 10.0.0.5:7444; empty where it is the only one")
+	flags.StringVar(&c.runtime, "runtime", agent.RuntimeDocker, runtimeUsage+"; for sky up")
 	flags.StringVar(&c.dockerHost, "docker-host", "", "Docker's address; empty as the docker command finds it")
 	flags.StringVar(&c.peer, "peer", "", "address at which other nodes reach this machine's instances, over TLS, such as :7443; empty where this is the only one")
 	flags.StringVar(&c.metrics, "metrics", "", "address at which Prometheus reads /metrics, without credentials: keep it private, such as 127.0.0.1:9100; empty shows nothing")
@@ -99,7 +102,7 @@ func (c *serverConfig) check() error {
 			errs = append(errs, usagef("--%s %q is not an address such as 127.0.0.1:8080", address.flag, address.value))
 		}
 	}
-	errs = append(errs, c.checkReplica(), c.checkPublicSSH(), c.checkTLS())
+	errs = append(errs, checkRuntime(c.runtime), c.checkReplica(), c.checkPublicSSH(), c.checkTLS())
 	if c.domain == "" || strings.ContainsAny(c.domain, "/: *") {
 		errs = append(errs, usagef("--domain %q is not a domain name", c.domain))
 	}

@@ -32,6 +32,13 @@ func TestBuildAllow(t *testing.T) {
 	}
 }
 
+func TestRuntime(t *testing.T) {
+	for name, valid := range map[string]bool{"": true, "docker": true, "swarm": true, "Swarm": false, "podman": false} {
+		c := &serverConfig{http: "127.0.0.1:1", ssh: "127.0.0.1:2", ingress: "127.0.0.1:3", domain: "x", builds: 1, catchUpEvery: time.Minute, dataDir: t.TempDir(), runtime: name}
+		require.Equal(t, valid, c.check() == nil, name)
+	}
+}
+
 func TestTrustedProxies(t *testing.T) {
 	for networks, valid := range map[string]bool{"10.0.0.0/8": true, "192.0.2.1": true, "fd00::/8": true, "proxy": false, "10.0.0.0/99": false} {
 		c := &serverConfig{http: "127.0.0.1:1", ssh: "127.0.0.1:2", ingress: "127.0.0.1:3", domain: "x", builds: 1, catchUpEvery: time.Minute, dataDir: t.TempDir(), proxies: []string{networks}}

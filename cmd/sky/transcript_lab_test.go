@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/skypanel/sky/internal/testenv"
 )
 
 // server [FLAGS]: starts `sky server`, a control plane without a node, waits until
@@ -26,11 +27,12 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 var installPattern = regexp.MustCompile(`curl -fsSL \S+ \| SKY_JOIN=\S+ sh`)
 
 // lab start: makes a network for machines; the control plane will be on it.
-// lab add NAME [MEGABYTES]: makes a machine, with a disk of that size, and registers it
-// as a node by the command that the admin is told. lab kill|unplug|plug NAME: what it
-// says. lab machine NAME:
-// makes one that is no node yet. lab load NAME IMAGE...: copies
-// images to its engine. lab grow NAME MEGABYTES: gives its disk another size. lab running NAME COUNT:
+// lab add NAME [MEGABYTES | swarm [PEER]]: makes a machine, with a disk of that size or
+// as a manager of a Docker Swarm (of PEER's), and registers it as a node by the command
+// that the admin is told; DOCKER_NAME is the address of its engine. lab kill|unplug|plug
+// NAME: what it says. lab machine NAME: makes one that is no node yet. lab load NAME
+// IMAGE...: copies images to its engine. lab grow NAME MEGABYTES: gives its disk another
+// size. lab running NAME COUNT:
 // waits until so many containers run there. lab only NAME...: requests come in at these
 // from then on.
 func cmdLab(ts *testscript.TestScript, neg bool, args []string) {
@@ -44,7 +46,7 @@ func cmdLab(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Setenv(name, value)
 		}
 	case "add":
-		s.addMachine(ts, args[0], number(ts, append(args, "0")[1]))
+		s.addMachine(ts, args[0], s.hardware(ts, args[1:]))
 	case "machine":
 		_, err := s.lab.Add(args[0])
 		ts.Check(err)
@@ -65,6 +67,19 @@ func cmdLab(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		ts.Fatalf("lab knows no %s", verb)
 	}
+}
+
+// hardware reads what kind of machine is asked for.
+func (s *scene) hardware(ts *testscript.TestScript, words []string) testenv.Hardware {
+	switch {
+	case len(words) == 0:
+		return testenv.Hardware{}
+	case words[0] != "swarm":
+		return testenv.Hardware{Megabytes: number(ts, words[0])}
+	case len(words) == 1:
+		return testenv.Hardware{Swarm: true}
+	}
+	return testenv.Hardware{Swarm: true, Peer: s.lab.Machine(words[1])}
 }
 
 func number(ts *testscript.TestScript, text string) int {
@@ -92,13 +107,14 @@ func (s *scene) awaitRunning(ts *testscript.TestScript, name, count string) {
 }
 
 // addMachine makes a machine and has it install what the admin's command says.
-func (s *scene) addMachine(ts *testscript.TestScript, name string, megabytes int) {
+func (s *scene) addMachine(ts *testscript.TestScript, name string, hardware testenv.Hardware) {
 	machine := s.lab.Machine(name)
 	if machine == nil {
 		var err error
-		machine, err = s.lab.AddSmall(name, megabytes)
+		machine, err = s.lab.AddOf(name, hardware)
 		ts.Check(err)
 	}
+	ts.Setenv("DOCKER_"+name, machine.Docker)
 	command := installPattern.Find(skyOutput(ts, "admin", "nodes", "add", name))
 	if command == nil {
 		ts.Fatalf("there is no command to install %s with", name)
@@ -109,6 +125,9 @@ func (s *scene) addMachine(ts *testscript.TestScript, name string, megabytes int
 		"SKY_BIN=" + filepath.Join(home, "sky"), "SKY_DATA_DIR=" + filepath.Join(home, "data"), "SKY_SERVICE=none", "SKY_URL=", "SKY_TOKEN=",
 		"SKY_BUILDS=" + ts.Getenv("SKY_BUILDS"),
 	})
+	if hardware.Swarm {
+		install.Env = append(install.Env, "SKY_RUNTIME=swarm")
+	}
 	output, err := install.CombinedOutput()
 	ts.Logf("%s", output)
 	ts.Check(err)

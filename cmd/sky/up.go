@@ -92,6 +92,7 @@ func (c *controlPlane) localAgent(node models.Node, ingress net.Listener) (*agen
 		NodeID: node.ID.String(), DataDir: filepath.Join(c.config.dataDir, "agent"),
 		ServerURL:  "http://" + door,
 		Token:      func(context.Context) (string, error) { return c.platform.AgentToken(node.ID) },
+		Runtime:    c.config.runtime,
 		DockerHost: c.config.dockerHost, Listener: ingress, PeerAddr: c.config.peer, Version: version, Logger: c.log,
 	})
 }

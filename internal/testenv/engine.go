@@ -21,6 +21,7 @@ type Engine struct {
 	Host string // its address, for DOCKER_HOST
 
 	dir     string
+	flags   []string
 	bridge  string
 	command *exec.Cmd
 	mounted string // its small disk, if it has one
@@ -37,27 +38,13 @@ func NewEngine(t testing.TB, images ...string) *Engine {
 // the machine's own disk.
 func NewSmallEngine(t testing.TB, megabytes int, images ...string) *Engine {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("a Docker engine of the test's own needs root")
-	}
-	dir, err := os.MkdirTemp("", "sky-engine-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	e := &Engine{Host: "unix://" + filepath.Join(dir, "docker.sock"), dir: dir, bridge: fmt.Sprintf("skyt%d", os.Getpid()%1e6)}
+	e := newEngine(t)
 	if megabytes > 0 {
 		if err := e.mount(megabytes); err != nil {
 			t.Fatal(err)
 		}
 	}
-	// A bridge of its own: with "--bridge none" the engine would delete docker0.
-	if output, err := exec.Command("ip", "link", "add", e.bridge, "type", "bridge").CombinedOutput(); err != nil {
-		t.Fatalf("add bridge: %v: %s", err, output)
-	}
-	if err := e.Start(); err != nil {
-		e.Remove()
-		t.Fatal(err)
-	}
+	e.begin(t)
 	if len(images) == 0 {
 		return e
 	}
@@ -66,6 +53,50 @@ func NewSmallEngine(t testing.TB, megabytes int, images ...string) *Engine {
 		t.Fatal(err)
 	}
 	return e
+}
+
+// NewSwarmEngine is NewEngine for one that is the manager of a Docker Swarm of its own,
+// and lets no container gain privileges. The test must run on a machine of a Lab: Swarm
+// makes a bridge where the engine is.
+func NewSwarmEngine(t testing.TB) *Engine {
+	t.Helper()
+	address := labAddress()
+	if address == "" {
+		t.Fatal("a swarm must not be made outside of a lab")
+	}
+	e := newEngine(t)
+	e.flags = []string{"--no-new-privileges"}
+	e.begin(t)
+	if err := run("docker", "-H", e.Host, "swarm", "init", "--advertise-addr", address); err != nil {
+		e.Remove()
+		t.Fatal(err)
+	}
+	return e
+}
+
+func newEngine(t testing.TB) *Engine {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("a Docker engine of the test's own needs root")
+	}
+	dir, err := os.MkdirTemp("", "sky-engine-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Engine{Host: "unix://" + filepath.Join(dir, "docker.sock"), dir: dir, bridge: fmt.Sprintf("skyt%d", os.Getpid()%1e6)}
+}
+
+// begin starts it for the first time, with a bridge of its own: with "--bridge none" the
+// engine would delete docker0.
+func (e *Engine) begin(t testing.TB) {
+	t.Helper()
+	if err := run("ip", "link", "add", e.bridge, "type", "bridge"); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Start(); err != nil {
+		e.Remove()
+		t.Fatal(err)
+	}
 }
 
 func (e *Engine) mount(megabytes int) error {
@@ -88,8 +119,8 @@ func (e *Engine) Start() error {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	e.command = exec.Command("dockerd", "-H", e.Host, "--data-root", file("data"), "--exec-root", file("exec"),
-		"--pidfile", file("pid"), "--bridge", e.bridge, "--iptables=false")
+	e.command = exec.Command("dockerd", append([]string{"-H", e.Host, "--data-root", file("data"), "--exec-root", file("exec"),
+		"--pidfile", file("pid"), "--bridge", e.bridge, "--iptables=false"}, e.flags...)...)
 	e.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	e.command.Stdout, e.command.Stderr = log, log
 	if err := e.command.Start(); err != nil {

@@ -3,6 +3,7 @@ package testenv
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,12 +54,30 @@ func NewLab(t testing.TB) *Lab {
 // maxLabs is how many Labs there may be at once on this machine.
 const maxLabs = 200
 
+// labs begins the addresses of all Labs' machines.
+const labs = "10.199."
+
+// labAddress is that of the Lab's machine that this process runs on; "" elsewhere.
+func labAddress() string {
+	cable, err := net.InterfaceByName("eth0")
+	if err != nil {
+		return ""
+	}
+	addresses, _ := cable.Addrs()
+	for _, address := range addresses {
+		if ip, _, _ := strings.Cut(address.String(), "/"); strings.HasPrefix(ip, labs) {
+			return ip
+		}
+	}
+	return ""
+}
+
 // OpenLab is NewLab for who has no test.
 func OpenLab() (*Lab, error) {
 	var err error
 	for i := range maxLabs {
 		number := (os.Getpid() + i) % maxLabs
-		l := &Lab{bridge: fmt.Sprintf("skylab%d", number), prefix: fmt.Sprintf("10.199.%d.", number), nodes: map[string]*Machine{}}
+		l := &Lab{bridge: fmt.Sprintf("skylab%d", number), prefix: fmt.Sprintf("%s%d.", labs, number), nodes: map[string]*Machine{}}
 		l.Address = l.prefix + "1"
 		if err = run("ip", "link", "add", l.bridge, "type", "bridge"); err != nil {
 			continue // it is another's
@@ -89,12 +108,21 @@ func run(command ...string) error {
 	return nil
 }
 
-// Add makes a machine with an engine that has no images.
-func (l *Lab) Add(name string) (*Machine, error) { return l.AddSmall(name, 0) }
+// Hardware is what kind of machine one is.
+type Hardware struct {
+	// Megabytes is the size of its engine's disk; 0 is this machine's.
+	Megabytes int
+	// Swarm makes it a manager of a Docker Swarm, whose engine lets no container gain
+	// privileges: of that of Peer, or where that is nil, of its own.
+	Swarm bool
+	Peer  *Machine
+}
 
-// AddSmall is Add for a machine whose engine has a disk of so many megabytes; 0 is
-// this machine's.
-func (l *Lab) AddSmall(name string, megabytes int) (*Machine, error) {
+// Add makes a machine with an engine that has no images.
+func (l *Lab) Add(name string) (*Machine, error) { return l.AddOf(name, Hardware{}) }
+
+// AddOf is Add for a machine of some kind.
+func (l *Lab) AddOf(name string, hardware Hardware) (*Machine, error) {
 	if l.nodes[name] != nil {
 		return nil, fmt.Errorf("there is a machine %s already", name)
 	}
@@ -121,12 +149,41 @@ func (l *Lab) AddSmall(name string, megabytes int) (*Machine, error) {
 			return nil, err
 		}
 	}
-	if megabytes > 0 {
-		if err := run("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%dm", megabytes), m.name, m.dir); err != nil {
+	if hardware.Megabytes > 0 {
+		if err := run("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%dm", hardware.Megabytes), m.name, m.dir); err != nil {
 			return nil, err
 		}
 	}
-	return m, m.startEngine()
+	if !hardware.Swarm {
+		return m, m.startEngine()
+	}
+	if err := m.startEngine("--no-new-privileges"); err != nil {
+		return nil, err
+	}
+	return m, m.enterSwarm(hardware.Peer)
+}
+
+// enterSwarm must not be done with this machine's engine: Swarm makes a bridge where
+// the engine is.
+func (m *Machine) enterSwarm(peer *Machine) error {
+	if peer == nil {
+		_, err := m.docker("swarm", "init", "--advertise-addr", m.Address)
+		return err
+	}
+	token, err := peer.docker("swarm", "join-token", "--quiet", "manager")
+	if err == nil {
+		_, err = m.docker("swarm", "join", "--advertise-addr", m.Address, "--token", token, peer.Address)
+	}
+	return err
+}
+
+// docker returns what a command of the machine's engine prints.
+func (m *Machine) docker(args ...string) (string, error) {
+	output, err := m.Command("docker", args...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("docker %s: %w: %s", strings.Join(args, " "), err, output)
+	}
+	return strings.TrimSpace(string(output)), nil
 }
 
 // Machine returns the one of this name, or nil.
@@ -140,14 +197,15 @@ func (m *Machine) Command(name string, args ...string) *exec.Cmd {
 	return command
 }
 
-func (m *Machine) startEngine() error {
+func (m *Machine) startEngine(flags ...string) error {
 	file := func(name string) string { return filepath.Join(m.dir, name) }
 	log, err := os.OpenFile(file("log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	m.engine = m.Command("dockerd", "-H", m.Docker, "--data-root", file("data"), "--exec-root", file("exec"), "--pidfile", file("pid"))
+	flags = append([]string{"-H", m.Docker, "--data-root", file("data"), "--exec-root", file("exec"), "--pidfile", file("pid")}, flags...)
+	m.engine = m.Command("dockerd", flags...)
 	m.engine.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	m.engine.Stdout, m.engine.Stderr = log, log
 	if err := m.engine.Start(); err != nil {
@@ -165,7 +223,7 @@ func (m *Machine) Load(images ...string) error {
 	return errors.Join((&Engine{Host: m.Docker}).load(from, images), from.Close())
 }
 
-// Grow gives the disk of a machine that was made with AddSmall another size.
+// Grow gives the disk of a machine that was made with one of its own another size.
 func (m *Machine) Grow(megabytes int) error {
 	return run("mount", "-o", fmt.Sprintf("remount,size=%dm", megabytes), m.dir)
 }
