@@ -77,7 +77,8 @@ func (m *mortals) killedBefore(t *testing.T, step int, change change) (lived boo
 	life.endAfter(step)
 	err := change.do(m, t, step)
 	m.idle(t)
-	if lived = life.endAfter(-1); lived {
+	life.endAfter(-1)
+	if lived = life.goesOn(); lived {
 		require.NoError(t, err)
 	}
 	m.Stop()
@@ -179,11 +180,11 @@ func (m *mortals) settled(t *testing.T) {
 	deployment, err := m.Store.DeploymentOf(ctx, live.ID)
 	require.NoError(t, err)
 	require.Equal(t, models.DeploymentLive, deployment.State, deployment.Error)
-	m.runs(t, app, live)
+	m.whole(t, app, live)
 }
 
-// runs looks whether exactly what the App is to run does, and is charged.
-func (m *mortals) runs(t *testing.T, app models.App, live models.Release) {
+// whole looks whether exactly what the App is to run does, and is charged.
+func (m *mortals) whole(t *testing.T, app models.App, live models.Release) {
 	t.Helper()
 	instances, err := m.Store.Instances(t.Context(), app.ID)
 	require.NoError(t, err)

@@ -42,12 +42,16 @@ func (l *life) step() error {
 	return nil
 }
 
-// endAfter has it killed once it has made so many steps more, and reports whether
-// it lived until now.
-func (l *life) endAfter(steps int) bool {
+// endAfter has it killed once it has made so many steps more.
+func (l *life) endAfter(steps int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.left = steps
+}
+
+func (l *life) goesOn() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return !l.dead
 }
 
@@ -95,7 +99,7 @@ type mortalNodes struct {
 	life *life
 	hall []models.Node
 	turn *sync.Mutex // held from an Assignment's making until its node has heard it
-	look func(node models.ID, assignment protocol.Assignment)
+	look func(node models.ID)
 }
 
 func (n mortalNodes) Refresh(node models.ID) {
@@ -104,10 +108,7 @@ func (n mortalNodes) Refresh(node models.ID) {
 	if n.life.step() != nil {
 		return
 	}
-	assignment, err := n.platform.Assignment(context.Background(), node)
-	if err == nil {
-		n.look(node, assignment)
-	}
+	n.look(node)
 	n.nodes.Refresh(node)
 }
 
@@ -119,6 +120,9 @@ func (n mortalNodes) Wait(ctx context.Context, condition func(rollout.View) (boo
 func (n mortalNodes) goOn() {
 	n.turn.Lock()
 	defer n.turn.Unlock()
+	if !n.life.goesOn() {
+		return
+	}
 	for _, node := range n.hall {
 		n.nodes.Refresh(node.ID)
 		n.platform.Observed(context.Background(), node.ID, n.report(node.ID))
@@ -212,14 +216,21 @@ func (m *mortals) become(instance protocol.Instance) protocol.InstanceStatus {
 	return protocol.InstanceStatus{State: protocol.StateHealthy}
 }
 
-// look holds an Assignment that a node is about to hear against what must be true
+// look holds the Assignment that a node is about to hear against what must be true
 // of each.
-func (m *mortals) look(node models.ID, assignment protocol.Assignment) {
-	over, err := m.overcommitted(context.Background())
+func (m *mortals) look(node models.ID) {
+	ctx := context.Background()
+	over, err := m.overcommitted(ctx)
 	assert.NoError(m.t, err)
 	assert.Empty(m.t, over, "overcommitted")
-	instances, err := m.Store.Instances(context.Background(), m.app.ID)
-	assert.NoError(m.t, err)
+	var assignment protocol.Assignment
+	var instances []models.Instance
+	assert.NoError(m.t, m.Store.Snapshot(ctx, func(tx transaction) error {
+		var failed error
+		assignment, err = m.assignment(ctx, tx, node)
+		instances, failed = tx.Instances(ctx, m.app.ID)
+		return errors.Join(err, failed)
+	}))
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	assert.GreaterOrEqual(m.t, assignment.Generation, m.generations[node], "a generation that went back")
