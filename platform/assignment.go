@@ -17,7 +17,7 @@ const (
 )
 
 // Assignment implements fleet.Assignments: what the Node is to run and route, at
-// one moment. One that were read while a rollout switches would route to nothing.
+// one moment: pieced together while a rollout switches, it would route to nothing.
 func (p *Platform) Assignment(ctx context.Context, id models.ID) (protocol.Assignment, error) {
 	var assignment protocol.Assignment
 	err := p.Store.Snapshot(ctx, func(tx transaction) error {
