@@ -11,6 +11,7 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -24,6 +25,9 @@ const (
 	reset       = 1
 	unreachable = 2
 	prohibited  = 3
+	// filterRoom is for all rules of a step, which go at once, and for the kernel's
+	// answers: some kilobytes to each, and a few rules for every network of the machine.
+	filterRoom = 32 << 20
 )
 
 // errEnded says that a process is there no more.
@@ -61,7 +65,10 @@ func openNamespace(proc, pid string) (*namespace, error) {
 	if err != nil || same {
 		return nil, errors.Join(err, errNoNamespace, file.Close())
 	}
-	filter, err := nftables.New(nftables.WithNetNSFd(int(file.Fd())))
+	roomy := func(socket *netlink.Conn) error {
+		return errors.Join(socket.SetReadBuffer(filterRoom), socket.SetWriteBuffer(filterRoom))
+	}
+	filter, err := nftables.New(nftables.WithNetNSFd(int(file.Fd())), nftables.WithSockOptions(roomy))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the step's packet filter: %w", err), file.Close())
 	}
