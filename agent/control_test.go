@@ -73,6 +73,9 @@ func (cp *controlPlane) serve(w http.ResponseWriter, r *http.Request) {
 		cp.update(func() {
 			if message.Observed != nil {
 				cp.observed = *message.Observed
+				if cp.observed.At.IsZero() {
+					cp.t.Error("the agent does not tell its clock")
+				}
 			}
 			if message.Heartbeat != nil {
 				cp.beats = append(cp.beats, *message.Heartbeat)

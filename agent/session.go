@@ -140,6 +140,7 @@ func (a *Agent) receive(link *protocol.Link) error {
 func (a *Agent) sendObserved(ctx context.Context, link *protocol.Link) {
 	for {
 		observed := a.board.Snapshot()
+		observed.At = time.Now().UTC()
 		if err := link.Send(protocol.Message{Observed: &observed}); err != nil {
 			return
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -61,11 +62,18 @@ func openNamespace(proc, pid string) (*namespace, error) {
 	if err != nil || same {
 		return nil, errors.Join(err, errNoNamespace, file.Close())
 	}
-	filter, err := nftables.New(nftables.WithNetNSFd(int(file.Fd())))
+	filter, err := nftables.New(nftables.WithNetNSFd(int(file.Fd())), nftables.WithSockOptions(roomForRules))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the step's packet filter: %w", err), file.Close())
 	}
 	return &namespace{file, filter}, nil
+}
+
+// roomForRules makes room for all rules, which are one message, and for the kernel's
+// answer to each before the first can be read: the default has it for a hundred or two.
+func roomForRules(socket *netlink.Conn) error {
+	const room = 16 << 20
+	return errors.Join(socket.SetWriteBuffer(room), socket.SetReadBuffer(room))
 }
 
 func (n *namespace) Close() error { return n.file.Close() }

@@ -102,7 +102,34 @@ func (r Reach) routes(around surroundings) []route {
 	add(true, 0, r.Networks...)
 	add(false, 0, private...)
 	add(false, portMail, anywhere...)
-	return all
+	return decisive(all)
+}
+
+// decisive leaves out routes that decide nothing, because a later one decides the same
+// of all their packets: a machine has a network for each app, most of them within the
+// private ones, and each rule costs every packet.
+func decisive(all []route) []route {
+	var kept []route
+	for i, r := range all {
+		if !r.decidedLater(all[i+1:]) {
+			kept = append(kept, r)
+		}
+	}
+	return kept
+}
+
+// decidedLater reports whether one of the routes after r covers it with the same
+// verdict, and none between says otherwise of any of it.
+func (r route) decidedLater(later []route) bool {
+	for _, other := range later {
+		if other.allowed != r.allowed && other.to.Overlaps(r.to) {
+			return false
+		}
+		if other.allowed == r.allowed && other.port == 0 && other.to.Bits() <= r.to.Bits() && other.to.Contains(r.to.Addr()) {
+			return true
+		}
+	}
+	return false
 }
 
 func single(addresses []netip.Addr) []netip.Prefix {

@@ -23,6 +23,23 @@ func TestParseReach(t *testing.T) {
 }
 
 // TestRoutes: what a build may reach, and what an operator's permission changes.
+// TestAppsNetworksCostNoRules: a machine has thousands of them, and a build as many
+// rules as one without; but where a private network is allowed, they are refused.
+func TestAppsNetworksCostNoRules(t *testing.T) {
+	few := surroundings{machine: []netip.Addr{netip.MustParseAddr("203.0.113.9")}}
+	many := few
+	for i := range 4096 {
+		address := netip.AddrFrom4([4]byte{10, 210, byte(i >> 4), byte(i << 4)})
+		many.containers = append(many.containers, netip.PrefixFrom(address, 28))
+		many.machine = append(many.machine, address.Next())
+	}
+	require.Equal(t, Reach{}.routes(few), Reach{}.routes(many))
+	wide, err := ParseReach([]string{"10.0.0.0/8"})
+	require.NoError(t, err)
+	require.True(t, allows(wide.routes(many), netip.MustParseAddrPort("10.9.0.1:80")))
+	require.False(t, allows(wide.routes(many), netip.MustParseAddrPort("10.210.7.5:80")))
+}
+
 func TestRoutes(t *testing.T) {
 	around := surroundings{
 		resolvers:  []netip.Addr{netip.MustParseAddr("10.0.0.53"), netip.MustParseAddr("127.0.0.53")},

@@ -162,8 +162,9 @@ func (a *agent) receive(ctx context.Context) error {
 		a.fleet.hear(a)
 		switch {
 		case message.Observed != nil:
-			if a.fleet.observe(a, *message.Observed) {
-				a.fleet.config.Nodes.Observed(ctx, a.node, *message.Observed)
+			observed := message.Observed.ByClock(time.Now())
+			if a.fleet.observe(a, observed) {
+				a.fleet.config.Nodes.Observed(ctx, a.node, observed)
 			}
 		case message.Heartbeat != nil:
 			a.fleet.config.Nodes.Heartbeat(ctx, a.node, *message.Heartbeat)

@@ -47,6 +47,37 @@ func TestSilentNodeGoesOfflineAndComesBack(t *testing.T) {
 	w.until("online", w.called("online back"))
 }
 
+// TestAnAgentsClockIsItsOwn: an hour ahead or behind, it neither takes its Node
+// offline nor keeps it online, and what it saw was when it was.
+func TestAnAgentsClockIsItsOwn(t *testing.T) {
+	for _, skew := range []time.Duration{-time.Hour, time.Hour} {
+		w := newWorld(t, 200*time.Millisecond)
+		node, instance := models.NewID(), models.NewID()
+		link := w.dial(node, "n1")
+		clock := time.Now().Add(skew)
+		began := time.Now().Add(-time.Minute)
+		w.send(link, protocol.Message{Heartbeat: &protocol.Heartbeat{At: clock}})
+		w.send(link, protocol.Message{Observed: &protocol.Observed{
+			Generation: 1, At: clock, Instances: []protocol.InstanceStatus{{ID: instance.String(), Since: began.Add(skew)}},
+		}})
+		err := w.Wait(t.Context(), func(v View) (bool, error) {
+			status, known := v.Instance(instance)
+			if known && status.Since.Sub(began).Abs() > time.Minute {
+				t.Errorf("by a clock that is %s off, it began %s off", skew, status.Since.Sub(began))
+			}
+			return known, nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		if !w.Online(node) {
+			t.Error("offline while it speaks")
+		}
+		<-link.Done() // silence
+		w.until("offline", w.called("offline "+node.String()))
+	}
+}
+
 func TestShortAbsenceIsNoOffline(t *testing.T) {
 	w := newWorld(t, 300*time.Millisecond)
 	node := models.NewID()

@@ -68,13 +68,17 @@ func joinSpent(node models.Node) bool {
 
 // AgentToken makes a credential for the Node's agent.
 func (p *Platform) AgentToken(node models.ID) (string, error) {
+	return p.agentToken(node, time.Now())
+}
+
+func (p *Platform) agentToken(node models.ID, at time.Time) (string, error) {
 	keys, err := p.Vault.derived(agentKeys)
 	if err != nil {
 		return "", err
 	}
 	claims := jwt.RegisteredClaims{
 		Issuer: agentIssuer, Audience: jwt.ClaimStrings{agentAudience}, Subject: node.String(),
-		IssuedAt: jwt.NewNumericDate(time.Now()), ExpiresAt: jwt.NewNumericDate(time.Now().Add(AgentTokenLife)),
+		IssuedAt: jwt.NewNumericDate(at), ExpiresAt: jwt.NewNumericDate(at.Add(AgentTokenLife)),
 	}
 	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(keys[0])
 	if err != nil {

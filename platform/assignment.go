@@ -16,18 +16,28 @@ const (
 	drainLimit     = 20 * time.Second
 )
 
-// Assignment implements fleet.Assignments: what the Node is to run and route.
-// The generation is read first, so that what it numbers is never older than it.
+// Assignment implements fleet.Assignments: what the Node is to run and route, at
+// one moment: pieced together while a rollout switches, it would route to nothing.
 func (p *Platform) Assignment(ctx context.Context, id models.ID) (protocol.Assignment, error) {
-	node, err := p.Store.Node(ctx, id)
+	var assignment protocol.Assignment
+	err := p.Store.Snapshot(ctx, func(tx transaction) error {
+		var err error
+		assignment, err = p.assignment(ctx, tx, id)
+		return err
+	})
+	return assignment, err
+}
+
+func (p *Platform) assignment(ctx context.Context, tx transaction, id models.ID) (protocol.Assignment, error) {
+	node, err := tx.Node(ctx, id)
 	if err != nil {
 		return protocol.Assignment{}, err
 	}
-	apps, err := p.Store.AllApps(ctx)
+	apps, err := tx.AllApps(ctx)
 	if err != nil {
 		return protocol.Assignment{}, err
 	}
-	instances, err := p.Store.InstancesOnNode(ctx, id)
+	instances, err := tx.InstancesOnNode(ctx, id)
 	if err != nil {
 		return protocol.Assignment{}, err
 	}
@@ -36,24 +46,24 @@ func (p *Platform) Assignment(ctx context.Context, id models.ID) (protocol.Assig
 	for _, app := range apps {
 		byID[app.ID] = app
 	}
-	if assignment.Instances, err = p.assign(ctx, byID, instances); err != nil {
+	if assignment.Instances, err = p.assign(ctx, tx, byID, instances); err != nil {
 		return protocol.Assignment{}, err
 	}
-	if assignment.Routes, err = p.routes(ctx, id, apps); err != nil {
+	if assignment.Routes, err = p.routes(ctx, tx, id, apps); err != nil {
 		return protocol.Assignment{}, err
 	}
-	assignment.Peers, err = p.peers(ctx, id)
+	assignment.Peers, err = peers(ctx, tx, id)
 	return assignment, err
 }
 
 // routes lead to every live App, from each Node: to the Instances that it has
 // itself, and to those on others.
-func (p *Platform) routes(ctx context.Context, node models.ID, apps []models.App) ([]protocol.Route, error) {
-	hosts, err := p.hosts(ctx)
+func (p *Platform) routes(ctx context.Context, tx transaction, node models.ID, apps []models.App) ([]protocol.Route, error) {
+	hosts, err := hosts(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
-	web, err := p.Store.ProcessInstances(ctx, models.WebProcess)
+	web, err := tx.ProcessInstances(ctx, models.WebProcess)
 	if err != nil {
 		return nil, err
 	}
@@ -73,8 +83,8 @@ func (p *Platform) routes(ctx context.Context, node models.ID, apps []models.App
 }
 
 // peers are the other Nodes that take requests.
-func (p *Platform) peers(ctx context.Context, node models.ID) ([]protocol.Peer, error) {
-	reached, err := p.Store.ReachedNodes(ctx)
+func peers(ctx context.Context, tx transaction, node models.ID) ([]protocol.Peer, error) {
+	reached, err := tx.ReachedNodes(ctx)
 	var peers []protocol.Peer
 	for _, other := range reached {
 		if other.ID != node {
@@ -85,8 +95,8 @@ func (p *Platform) peers(ctx context.Context, node models.ID) ([]protocol.Peer, 
 }
 
 // hosts are the proved domains, by App.
-func (p *Platform) hosts(ctx context.Context) (map[models.ID][]string, error) {
-	domains, err := p.Store.VerifiedDomains(ctx)
+func hosts(ctx context.Context, tx transaction) (map[models.ID][]string, error) {
+	domains, err := tx.VerifiedDomains(ctx)
 	hosts := map[models.ID][]string{}
 	for _, domain := range domains {
 		hosts[domain.AppID] = append(hosts[domain.AppID], domain.Host)
@@ -95,12 +105,12 @@ func (p *Platform) hosts(ctx context.Context) (map[models.ID][]string, error) {
 }
 
 // assign describes the instances, each with its Release's Config.
-func (p *Platform) assign(ctx context.Context, apps map[models.ID]models.App, instances []models.Instance) ([]protocol.Instance, error) {
+func (p *Platform) assign(ctx context.Context, tx transaction, apps map[models.ID]models.App, instances []models.Instance) ([]protocol.Instance, error) {
 	ids := make([]models.ID, 0, len(instances))
 	for _, instance := range instances {
 		ids = append(ids, instance.ReleaseID)
 	}
-	releases, err := p.Store.ReleasesByID(ctx, ids)
+	releases, err := tx.ReleasesByID(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -110,32 +120,28 @@ func (p *Platform) assign(ctx context.Context, apps map[models.ID]models.App, in
 			return nil, err
 		}
 	}
-	plans, err := p.plansOf(ctx, instances)
+	plans, err := plansOf(ctx, tx, instances)
 	if err != nil {
 		return nil, err
 	}
 	assigned := make([]protocol.Instance, 0, len(instances))
 	for _, instance := range instances {
-		app, known := apps[instance.AppID]
-		release, released := releases[instance.ReleaseID]
-		if known && released { // else they were deleted between the reads; the next generation tells
-			described := describe(app, release, instance, configs[release.ID])
-			described.Limits = limits(instance, plans)
-			assigned = append(assigned, described)
-		}
+		described := describe(apps[instance.AppID], releases[instance.ReleaseID], instance, configs[instance.ReleaseID])
+		described.Limits = limits(instance, plans)
+		assigned = append(assigned, described)
 	}
 	return assigned, nil
 }
 
 // plansOf returns the plans that the Instances started with.
-func (p *Platform) plansOf(ctx context.Context, instances []models.Instance) (map[models.ID]models.Plan, error) {
+func plansOf(ctx context.Context, tx transaction, instances []models.Instance) (map[models.ID]models.Plan, error) {
 	var ids []models.ID
 	for _, instance := range instances {
 		if instance.PlanID != nil {
 			ids = append(ids, *instance.PlanID)
 		}
 	}
-	return p.Store.PlansByID(ctx, ids)
+	return tx.PlansByID(ctx, ids)
 }
 
 // limits are those of the plan that the Instance started with.

@@ -61,6 +61,19 @@ func TestClocksMayDiffer(t *testing.T) {
 	}
 }
 
+// TestCredentialsOutliveClocks: of control planes that follow one another, clocks
+// may differ by an hour.
+func TestCredentialsOutliveClocks(t *testing.T) {
+	s := newStage(t)
+	node := s.local(t).ID
+	for made, good := range map[time.Duration]bool{time.Hour: true, -time.Hour: true, -AgentTokenLife - time.Hour: false} {
+		token, err := s.agentToken(node, time.Now().Add(made))
+		require.NoError(t, err)
+		_, err = s.AuthenticateAgent(t.Context(), "Bearer "+token)
+		require.Equal(t, good, err == nil, "%s: %v", made, err)
+	}
+}
+
 // shake returns what a control plane says to a client with this configuration.
 func shake(t *testing.T, a *Authority, client *tls.Config) error {
 	t.Helper()

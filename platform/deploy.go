@@ -83,7 +83,7 @@ func (p *Platform) behind(app models.ID, chores ...func(context.Context, models.
 		}
 		err := errors.Join(failures...)
 		if err != nil && !p.stopping(err) && !models.IsCode(err, models.NotFound) {
-			p.Log.Warn("tidy up after a build", "app", app, "error", err)
+			p.Log.Warn("tidy up", "app", app, "error", err)
 		}
 		return err
 	}})

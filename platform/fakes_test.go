@@ -372,9 +372,9 @@ func (o *screen) String() string {
 	return o.text.String()
 }
 
-// oid is a commit's name that begins with digit; a greater one follows a
-// smaller one.
-func oid(digit int) string { return strings.Repeat(fmt.Sprint(digit), 40) }
+// oid is a commit's name that begins with digit; a greater one, of as many
+// places, follows a smaller one.
+func oid(digit int) string { return strings.Repeat(fmt.Sprint(digit), 40)[:40] }
 
 // push pushes a commit to main and returns the ref's verdict and the screen.
 func (s *stage) push(t *testing.T, digit int, options ...string) (string, error) {

@@ -69,9 +69,24 @@ func (l *buildLog) end(err error) {
 }
 
 // BuildLog calls yield for the entries of a Build's log behind offset, and with
-// follow waits for more until the Build ends.
+// follow waits for more until the Build ends. A log that a killed process left
+// without an end has one.
 func (p *Platform) BuildLog(ctx context.Context, build models.Build, offset int64, follow bool, yield func(logs.Entry) error) error {
-	return p.Logs.Read(ctx, buildStream(build.ID), offset, follow, yield)
+	if !build.State.Ended() || p.lanes.find(build.AppID, func(id models.ID) bool { return id == build.ID }) != nil {
+		return p.Logs.Read(ctx, buildStream(build.ID), offset, follow, yield)
+	}
+	end := logs.Entry{Offset: offset, Kind: logs.End, Text: build.Error}
+	err := p.Logs.Read(ctx, buildStream(build.ID), offset, false, func(entry logs.Entry) error {
+		end.Offset, end.Time = entry.Offset, entry.Time
+		if entry.Kind == logs.End {
+			follow = false
+		}
+		return yield(entry)
+	})
+	if err != nil || !follow {
+		return err
+	}
+	return yield(end)
 }
 
 // AppLog calls yield for the entries of an App's runtime log behind offset, and

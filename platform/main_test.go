@@ -4,6 +4,10 @@ import (
 	"testing"
 
 	"github.com/skypanel/sky/internal/testenv"
+	"modernc.org/sqlite"
 )
 
-func TestMain(m *testing.M) { testenv.Main(m) }
+func TestMain(m *testing.M) {
+	sqlite.RegisterConnectionHook(countCommits)
+	testenv.Main(m)
+}

@@ -111,7 +111,7 @@ func (p *Platform) Metrics(ctx context.Context, app models.App) ([]InstanceMetri
 	if err != nil {
 		return nil, err
 	}
-	plans, err := p.plansOf(ctx, instances)
+	plans, err := plansOf(ctx, p.Store, instances)
 	if err != nil {
 		return nil, err
 	}

@@ -25,15 +25,15 @@ func (p *Platform) releasePhase(ctx context.Context, want rollout.Want, deployme
 			return err
 		}
 	}
-	return p.runOnce(ctx, want, models.ReleaseProcess, log, func(ctx context.Context) error {
+	return p.runOnce(ctx, want, models.ReleaseProcess, log, func(tx transaction) error {
 		deployment.Released = true
-		return p.Store.SaveDeployment(ctx, deployment)
+		return tx.SaveDeployment(ctx, deployment)
 	})
 }
 
-// runOnce runs a command of the Release to its end and shows its output. What is
-// done after it is durable before the command is forgotten.
-func (p *Platform) runOnce(ctx context.Context, want rollout.Want, process string, log rollout.Log, after func(context.Context) error) error {
+// runOnce runs a command of the Release to its end and shows its output. One that
+// succeeds is forgotten in the transaction that does what is to be beside it.
+func (p *Platform) runOnce(ctx context.Context, want rollout.Want, process string, log rollout.Log, beside func(transaction) error) error {
 	started := time.Now()
 	log.Say("%s", narrative.Field("Command", process+": "+narrative.Command(want.Release.Scripts[process])))
 	from, err := p.Logs.Size(appStream(want.App.ID))
@@ -52,9 +52,11 @@ func (p *Platform) runOnce(ctx context.Context, want rollout.Want, process strin
 	}
 	if err == nil {
 		log.Say("%s", narrative.Timed("", process+" command succeeded", time.Since(started)))
-		err = after(ctx)
+		err = p.changeBeside(ctx, rollout.Change{App: want.App.ID, Remove: []models.Instance{instance}}, beside)
 	}
-	p.warn("forget command", want.App, p.Roller.Forget(context.WithoutCancel(ctx), instance))
+	if err != nil {
+		p.warn("forget command", want.App, p.Roller.Forget(context.WithoutCancel(ctx), instance))
+	}
 	return err
 }
 
@@ -91,8 +93,7 @@ func (p *Platform) afterDeployment(ctx context.Context, before models.App, relea
 		if len(release.Scripts[process]) == 0 || (process == models.SetupProcess && !first) {
 			continue
 		}
-		nothing := func(context.Context) error { return nil }
-		if err := p.runOnce(ctx, rollout.Want{App: before, Release: release}, process, log, nothing); err != nil {
+		if err := p.runOnce(ctx, rollout.Want{App: before, Release: release}, process, log, nil); err != nil {
 			log.Say("%s", narrative.Field("Warning", err.Error()))
 		}
 	}

@@ -13,6 +13,11 @@ import (
 
 // Apply implements rollout.Store.
 func (p *Platform) Apply(ctx context.Context, change rollout.Change) (map[models.ID]uint64, error) {
+	return p.applyBeside(ctx, change, nil)
+}
+
+// applyBeside applies a Change in one transaction with what is done beside it.
+func (p *Platform) applyBeside(ctx context.Context, change rollout.Change, beside func(transaction) error) (map[models.ID]uint64, error) {
 	var generations map[models.ID]uint64
 	err := p.Store.Transact(ctx, func(tx *store.Store) error {
 		remove := idsOf(change.Remove)
@@ -29,6 +34,11 @@ func (p *Platform) Apply(ctx context.Context, change rollout.Change) (map[models
 				app.Suspended = app.Suspended && !change.Running
 				return nil
 			}); err != nil {
+				return err
+			}
+		}
+		if beside != nil {
+			if err := beside(tx); err != nil {
 				return err
 			}
 		}
@@ -110,7 +120,11 @@ func (p *Platform) givePlan(ctx context.Context, tx *store.Store, change rollout
 
 // change applies a Change and lets the agents know.
 func (p *Platform) change(ctx context.Context, change rollout.Change) error {
-	generations, err := p.Apply(ctx, change)
+	return p.changeBeside(ctx, change, nil)
+}
+
+func (p *Platform) changeBeside(ctx context.Context, change rollout.Change, beside func(transaction) error) error {
+	generations, err := p.applyBeside(ctx, change, beside)
 	for node := range generations {
 		p.Fleet.Refresh(node)
 	}

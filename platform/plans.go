@@ -312,7 +312,7 @@ func (p *Platform) ChangeAppPlan(ctx context.Context, actor models.Actor, app mo
 		if err != nil {
 			return err
 		}
-		err = p.roll(ctx, rollout.Want{App: app, Release: release, Formation: formation(app, release), Fresh: true}, log)
+		err = p.roll(ctx, rollout.Want{App: app, Release: release, Formation: formation(app, release)}, log)
 		if err == nil || p.stopping(err) {
 			return err
 		}

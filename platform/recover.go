@@ -10,7 +10,8 @@ import (
 )
 
 // recover takes up what a former process left: refs that do not say what is
-// live, Builds that wait or ran, Deployments that were rolling.
+// live, Builds that wait or ran, Deployments that were rolling, Apps that run too
+// much or too little.
 func (p *Platform) recover(ctx context.Context) error {
 	if err := p.forgetLinks(ctx); err != nil {
 		return err
@@ -26,7 +27,7 @@ func (p *Platform) recover(ctx context.Context) error {
 		p.buildLog(build).Say("%s", narrative.Field("Resume", "Sky was restarted; the deployment goes on"))
 		p.enqueue(build)
 	}
-	return nil
+	return p.straightenAll(ctx)
 }
 
 // interrupted lists the Builds to resume: unfinished ones, and those whose
@@ -106,6 +107,61 @@ func (p *Platform) alignRefs(ctx context.Context) error {
 		p.warn("align deploy branch", app, p.alignRef(ctx, app, release))
 	}
 	return nil
+}
+
+// straightenAll has every App that was ever live looked after, behind the Builds
+// that are resumed.
+func (p *Platform) straightenAll(ctx context.Context) error {
+	apps, err := p.Store.AllApps(ctx)
+	for _, app := range apps {
+		if app.LiveReleaseID != nil {
+			p.behind(app.ID, p.straighten)
+		}
+	}
+	return err
+}
+
+// straighten has an App run what it is to, where a former process was killed while
+// it scaled, restarted, moved or stopped it: nobody waits for that any more.
+func (p *Platform) straighten(ctx context.Context, id models.ID) error {
+	app, err := p.Store.App(ctx, id)
+	if err != nil {
+		return err
+	}
+	instances, err := p.Store.Instances(ctx, id)
+	if err != nil {
+		return err
+	}
+	if app.Stopped || app.Suspended {
+		if len(instances) == 0 {
+			return nil
+		}
+		return p.dropInstances(ctx, app)
+	}
+	release, err := p.Store.Release(ctx, *app.LiveReleaseID)
+	if err != nil {
+		return err
+	}
+	want := rollout.Want{App: app, Release: release, Formation: formation(app, release)}
+	if want.Met(instances) {
+		return nil
+	}
+	return p.straightenTo(ctx, want, instances)
+}
+
+// straightenTo lets commands end that the live Release began, before it rolls out.
+func (p *Platform) straightenTo(ctx context.Context, want rollout.Want, instances []models.Instance) error {
+	p.Log.Info("an app does not run what it is to since sky ended", "app", want.App.Name)
+	for _, instance := range instances {
+		if instance.Once && !instance.OneOff() && instance.ReleaseID == want.Release.ID {
+			p.warn("a command of a former process", want.App, p.Roller.Ended(ctx, instance, commandLimit))
+		}
+	}
+	if err := p.deliver(ctx, &want.Release); err != nil {
+		return err
+	}
+	_, err := p.Roller.Roll(ctx, want, quiet{})
+	return err
 }
 
 // forgetLinks marks every node offline: no agent is linked to this process yet.

@@ -49,6 +49,18 @@ type Plan struct {
 // Empty reports whether nothing has to change.
 func (p Plan) Empty() bool { return len(p.Start)+len(p.Adopt)+len(p.Stop) == 0 }
 
+// Met reports whether the Instances there are those wanted. What somebody runs
+// besides does not count.
+func (w Want) Met(current []models.Instance) bool {
+	plan := compare(w, current)
+	for process, count := range w.Formation {
+		if total(on(plan.Adopt, process)) != count {
+			return false
+		}
+	}
+	return len(plan.Stop) == 0
+}
+
 // NewPlan compares want with the Instances there are. It is pure. What it starts
 // has room beside what it stops, which serves until then; where there is none, the
 // error says so.
@@ -77,8 +89,8 @@ func NewPlan(want Want, current []models.Instance, offer Offer) (Plan, error) {
 	return plan, nil
 }
 
-// compare decides which of the Instances there are stay. What somebody runs besides
-// is no rollout's business.
+// compare decides which of the Instances there are stay: not those of another
+// Release or plan. What somebody runs besides is no rollout's business.
 func compare(want Want, current []models.Instance) Plan {
 	plan, kept := Plan{}, map[string]int{}
 	for _, instance := range current {
@@ -86,7 +98,8 @@ func compare(want Want, current []models.Instance) Plan {
 			continue
 		}
 		replaced := want.Fresh || want.Failed[instance.ID] || want.Leave[instance.NodeID]
-		if replaced || instance.ReleaseID != want.Release.ID || kept[instance.Process] >= want.Formation[instance.Process] {
+		replaced = replaced || instance.ReleaseID != want.Release.ID || !samePlan(instance, want.App)
+		if replaced || kept[instance.Process] >= want.Formation[instance.Process] {
 			plan.Stop = append(plan.Stop, instance)
 			continue
 		}
@@ -94,6 +107,13 @@ func compare(want Want, current []models.Instance) Plan {
 		plan.Adopt = append(plan.Adopt, instance)
 	}
 	return plan
+}
+
+func samePlan(instance models.Instance, app models.App) bool {
+	if instance.PlanID == nil || app.PlanID == nil {
+		return instance.PlanID == app.PlanID
+	}
+	return *instance.PlanID == *app.PlanID
 }
 
 // on counts the Instances of a process type by Node.

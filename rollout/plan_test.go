@@ -46,6 +46,8 @@ func TestNewPlan(t *testing.T) {
 	c := newCast(2)
 	oldWeb, oldWorker := c.instance(c.old, "web", 1), c.instance(c.old, "worker", 1)
 	web1, web2, web3 := c.instance(c.new, "web", 1), c.instance(c.new, "web", 2), c.instance(c.new, "web", 3)
+	planned := web3
+	planned.PlanID = &c.old.ID
 	type formation = models.Formation
 	type instances = []models.Instance
 	for name, test := range map[string]struct {
@@ -62,6 +64,7 @@ func TestNewPlan(t *testing.T) {
 		"restart":         {Want{Formation: formation{"web": 1}, Fresh: true}, instances{web1}, []string{"web.1"}, []string{}, []string{"web.1"}},
 		"one has failed":  {Want{Formation: formation{"web": 2}, Failed: map[models.ID]bool{web1.ID: true}}, instances{web1, web2}, []string{"web.1"}, []string{"web.2"}, []string{"web.1"}},
 		"taken up again":  {Want{Formation: formation{"web": 2}}, instances{oldWeb, web1}, []string{"web.2"}, []string{"web.1"}, []string{"web.1"}},
+		"another plan":    {Want{Formation: formation{"web": 2}}, instances{web1, planned}, []string{"web.2"}, []string{"web.1"}, []string{"web.3"}},
 		"process removed": {Want{Formation: formation{"web": 1}}, instances{web1, oldWorker}, []string{}, []string{"web.1"}, []string{"worker.1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,6 +75,7 @@ func TestNewPlan(t *testing.T) {
 			require.Equal(t, test.adopt, names(plan.Adopt))
 			require.Equal(t, test.stop, names(plan.Stop))
 			require.Equal(t, len(test.start)+len(test.adopt)+len(test.stop) == 0, plan.Empty())
+			require.Equal(t, len(test.start)+len(test.stop) == 0, test.want.Met(test.current))
 			for _, started := range plan.Start {
 				require.Equal(t, c.new.ID, started.ReleaseID)
 				require.Equal(t, c.app.ID, started.AppID)

@@ -15,6 +15,7 @@ need_command iptables iptables
 need_packages postgresql
 need_command ip iproute2
 need_command nsenter util-linux
+need_command nginx nginx
 
 ca=$(extra_ca)
 say "base images"

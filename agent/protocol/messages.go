@@ -144,6 +144,8 @@ type Observed struct {
 	// Trouble is what keeps the agent from its work, such as an engine that
 	// does not answer; empty when all is well.
 	Trouble string `json:"trouble,omitempty"`
+	// At is when this was sent, by the agent's clock; agents before it leave it out.
+	At time.Time `json:"at,omitzero"`
 }
 
 // InstanceStatus is one observed Instance. State is one of the InstanceState

@@ -119,10 +119,14 @@ func (s *scene) setup(t *testing.T) error {
 	if err := os.WriteFile(filepath.Join(s.dir, ".gitconfig"), []byte(config), 0o600); err != nil {
 		return err
 	}
+	docs, err := filepath.Abs("../../docs")
+	if err != nil {
+		return err
+	}
 	_, webPort, _ := net.SplitHostPort(s.web)
 	for name, value := range map[string]string{
 		"HOME": s.dir, "XDG_CONFIG_HOME": filepath.Join(s.dir, ".config"), "SKY_URL": "http://" + s.http,
-		"WEB_PORT": webPort, "METRICS_ADDR": testenv.FreeAddr(t), "SSH_ADDR": s.ssh, "HTTP_ADDR": s.http, "WEB_ADDR": s.web, "PEER_ADDR": testenv.FreeAddr(t), "DATA": s.data(), "GIT_CONFIG_NOSYSTEM": "1",
+		"WEB_PORT": webPort, "METRICS_ADDR": testenv.FreeAddr(t), "SSH_ADDR": s.ssh, "HTTP_ADDR": s.http, "WEB_ADDR": s.web, "PEER_ADDR": testenv.FreeAddr(t), "PROXY_ADDR": testenv.FreeAddr(t), "DOCS": docs, "DATA": s.data(), "GIT_CONFIG_NOSYSTEM": "1",
 		"SSH_OPTIONS":     sshOptions(s.dir, key),
 		"GIT_SSH_COMMAND": "ssh " + sshOptions(s.dir, key),
 		"AS_STRANGER":     "ssh " + sshOptions(s.dir, stranger),
