@@ -49,14 +49,16 @@ func TestOnSwarm(t *testing.T) {
 		machine testenv.Hardware
 		tests   string
 	}{
-		"manager": {testenv.Hardware{Swarm: true}, "^Test(Engine|Release|Failures|Crash|RunsOnce|Stray|Removed|RestartBy|ContainersReach|LogIs|Converges|ExecRuns|AKilled|AnInstance|AOneOff)"},
-		"restart": {testenv.Hardware{}, "^TestSurvivesTheEnginesRestart$"},
+		"engine":    {testenv.Hardware{Swarm: true}, "^Test(Engine|ContainersReach|LogIs|ExecRuns|AKilled|AnInstance|AOneOff)"},
+		"scenarios": {testenv.Hardware{Swarm: true}, "^Test(Release|Failures|Crash|RunsOnce|Stray|Removed|RestartBy|Converges)"},
+		"restart":   {testenv.Hardware{}, "^TestSurvivesTheEnginesRestart$"},
 	} {
+		machine, err := lab.AddOf(name, c.machine)
+		if err != nil {
+			t.Fatal(err)
+		}
 		t.Run(name, func(t *testing.T) {
-			machine, err := lab.AddOf(name, c.machine)
-			if err != nil {
-				t.Fatal(err)
-			}
+			t.Parallel()
 			tests := machine.Command(os.Args[0], "-test.v", "-test.timeout", "9m", "-test.run", c.tests)
 			tests.Env = append(tests.Env, runtimeVariable+"="+RuntimeSwarm)
 			var said bytes.Buffer
