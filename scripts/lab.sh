@@ -11,4 +11,4 @@ need_command mmdebstrap mmdebstrap
 need_packages debian-archive-keyring iptables
 ca=$(extra_ca)
 bin/sky stack ${ca:+--extra-ca "$ca"} python:3.11
-SKY_TEST_DOCKER=required SKY_TEST_CA=$ca go test -count=1 -v -timeout 20m -run 'TestTranscripts/(lab|partition|full-node|swarm)$' ./cmd/sky
+SKY_TEST_DOCKER=required SKY_TEST_CA=$ca go test -count=1 -v -timeout 20m -run 'TestTranscripts/(lab|partition|full-node|builders|exec-nodes|swarm)$' ./cmd/sky

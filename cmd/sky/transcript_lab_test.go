@@ -27,14 +27,13 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 var installPattern = regexp.MustCompile(`curl -fsSL \S+ \| SKY_JOIN=\S+ sh`)
 
 // lab start: makes a network for machines; the control plane will be on it.
-// lab add NAME [MEGABYTES | swarm [PEER]]: makes a machine, with a disk of that size or
-// as a manager of a Docker Swarm (of PEER's), and registers it as a node by the command
-// that the admin is told; DOCKER_NAME is the address of its engine. lab kill|unplug|plug
-// NAME: what it says. lab machine NAME: makes one that is no node yet. lab load NAME
-// IMAGE...: copies images to its engine. lab grow NAME MEGABYTES: gives its disk another
-// size. lab running NAME COUNT:
-// waits until so many containers run there. lab only NAME...: requests come in at these
-// from then on.
+// lab add NAME [MEGABYTES | swarm [PEER]]: makes a machine, unless there is one, with a
+// disk of that size or as a manager of a Docker Swarm (of PEER's), and registers it as a
+// node by the command that the admin is told; DOCKER_NAME is the address of its engine.
+// lab machine NAME: makes one that is no node. lab load NAME IMAGE...: copies images to
+// its engine. lab kill|unplug|plug NAME: what it says. lab grow NAME MEGABYTES: gives its
+// disk another size. lab running NAME COUNT: waits until so many containers run there.
+// lab only NAME...: requests come in at these from then on.
 func cmdLab(ts *testscript.TestScript, neg bool, args []string) {
 	s := sceneOf(ts)
 	verb, args := args[0], args[1:]
