@@ -109,6 +109,7 @@ func (r records) LookupTXT(_ context.Context, name string) ([]string, error) {
 type nobody struct{}
 
 func (nobody) Refresh(models.ID)                             {}
+func (nobody) RefreshLater(models.ID)                        {}
 func (nobody) Instances(models.ID) []protocol.InstanceStatus { return nil }
 func (nobody) Open(context.Context, models.ID, protocol.StreamHeader) (*protocol.Stream, error) {
 	return nil, models.Errorf(models.Unavailable, "the node is offline")

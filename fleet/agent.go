@@ -24,14 +24,16 @@ type agent struct {
 	remote  string        // where the link comes from
 	version int           // of the protocol that the agent speaks
 	refresh chan struct{} // holds one token: the slot in which the newest wins
+	later   chan struct{} // the same, for what is not urgent
+	hasTurn bool          // sendAssignments' own
 	done    chan struct{} // closed when serve has returned
 	streams sync.WaitGroup
 }
 
 // poke asks for the Assignment to be sent; many pokes are one.
-func (a *agent) poke() {
+func poke(slot chan struct{}) {
 	select {
-	case a.refresh <- struct{}{}:
+	case slot <- struct{}{}:
 	default:
 	}
 }
@@ -53,7 +55,7 @@ func (f *Fleet) serveLink(w http.ResponseWriter, r *http.Request) {
 		f.config.Logger.Warn("agent link not accepted", "node", id, "error", err)
 		return
 	}
-	a := &agent{fleet: f, node: id, link: link, remote: r.RemoteAddr, refresh: make(chan struct{}, 1), done: make(chan struct{})}
+	a := &agent{fleet: f, node: id, link: link, remote: r.RemoteAddr, refresh: make(chan struct{}, 1), later: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := a.serve(); err != nil {
 		f.config.Logger.Info("agent link ended", "node", id, "error", err)
 	}
@@ -78,7 +80,7 @@ func (a *agent) serve() error {
 	}
 	hello.Peer, hello.Ingress = reachable(hello.Peer, a.remote), reachable(hello.Ingress, a.remote)
 	a.fleet.config.Nodes.Online(ctx, a.node, hello)
-	a.poke()
+	poke(a.later) // many come at once when a control plane starts
 	defer a.offerBuilds(ctx, hello.Builds)()
 	a.streams.Go(func() { a.sendAssignments(ctx) })
 	a.streams.Go(func() { a.acceptStreams(ctx) })
@@ -175,16 +177,12 @@ func (a *agent) receive(ctx context.Context) error {
 // sendAssignments sends the newest Assignment after every poke.
 func (a *agent) sendAssignments(ctx context.Context) {
 	var sent uint64
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-a.refresh:
-		}
+	for a.awaitPoke(ctx) {
 		assignment, err := a.fleet.config.Assignments.Assignment(ctx, a.node)
+		a.endTurn()
 		if err != nil {
 			a.fleet.config.Logger.Warn("assignment not computed", "node", a.node, "error", err)
-			time.AfterFunc(retryAssignment, a.poke)
+			time.AfterFunc(retryAssignment, func() { poke(a.later) })
 			continue
 		}
 		if sent != 0 && assignment.Generation <= sent {
@@ -202,6 +200,35 @@ func (a *agent) sendAssignments(ctx context.Context) {
 			return
 		}
 		sent = assignment.Generation
+	}
+}
+
+// awaitPoke blocks until the Assignment is to be computed, and returns false when ctx
+// ends before. What is not urgent waits for a turn, unless it becomes urgent meanwhile.
+func (a *agent) awaitPoke(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-a.refresh:
+		return true
+	case <-a.later:
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-a.refresh:
+		return true
+	case a.fleet.turns <- struct{}{}:
+		a.hasTurn = true
+		return true
+	}
+}
+
+// endTurn leaves the turn to others, where the Assignment had one.
+func (a *agent) endTurn() {
+	if a.hasTurn {
+		a.hasTurn = false
+		<-a.fleet.turns
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 
@@ -72,6 +73,8 @@ type Fleet struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
+	turns   chan struct{} // holds a token for each Assignment that is computed later
+
 	mu      sync.Mutex
 	closed  bool
 	nodes   map[models.ID]*node
@@ -88,7 +91,10 @@ func New(ctx context.Context, config Config) *Fleet {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
-	fleet := &Fleet{config: config, nodes: map[models.ID]*node{}, owners: map[string]models.ID{}, changed: make(chan struct{})}
+	fleet := &Fleet{
+		config: config, turns: make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
+		nodes: map[models.ID]*node{}, owners: map[string]models.ID{}, changed: make(chan struct{}),
+	}
 	fleet.ctx, fleet.cancel = context.WithCancel(ctx)
 	return fleet
 }
@@ -104,7 +110,17 @@ func (f *Fleet) Refresh(id models.ID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if node := f.nodes[id]; node != nil && node.agent != nil {
-		node.agent.poke()
+		poke(node.agent.refresh)
+	}
+}
+
+// RefreshLater is Refresh for a Node that nobody waits for first: a few of them at a
+// time, so that many leave others their turn.
+func (f *Fleet) RefreshLater(id models.ID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if node := f.nodes[id]; node != nil && node.agent != nil {
+		poke(node.agent.later)
 	}
 }
 

@@ -187,7 +187,7 @@ func (p *Platform) route(app models.App, node models.ID, instances []models.Inst
 	}
 	for _, instance := range instances {
 		switch {
-		case instance.ReleaseID != *app.LiveReleaseID || instance.Once:
+		case !serves(app, instance):
 		case instance.NodeID == node:
 			route.Targets = append(route.Targets, instance.ID.String())
 		default:
@@ -195,4 +195,10 @@ func (p *Platform) route(app models.App, node models.ID, instances []models.Inst
 		}
 	}
 	return route
+}
+
+// serves reports whether the App's route leads to the Instance, once it is healthy.
+func serves(app models.App, instance models.Instance) bool {
+	live := app.LiveReleaseID != nil && instance.ReleaseID == *app.LiveReleaseID
+	return live && instance.Process == models.WebProcess && !instance.Once
 }

@@ -154,7 +154,7 @@ type nodes struct {
 	observed map[models.ID]protocol.InstanceStatus
 	on       map[models.ID]models.ID // by Instance, the node that observes it
 	away     map[models.ID]bool
-	inForce  uint64
+	inForce  map[models.ID]uint64    // generations, by node
 	// become decides what an Instance turns into; nil lets it be healthy.
 	become func(protocol.Instance) protocol.InstanceStatus
 	// serve is at the agents' end of terminals.
@@ -164,7 +164,7 @@ type nodes struct {
 func newNodes() *nodes {
 	return &nodes{
 		changed: make(chan struct{}), observed: map[models.ID]protocol.InstanceStatus{},
-		on: map[models.ID]models.ID{}, away: map[models.ID]bool{},
+		on: map[models.ID]models.ID{}, away: map[models.ID]bool{}, inForce: map[models.ID]uint64{},
 	}
 }
 
@@ -179,6 +179,8 @@ func (n *nodes) leave(away bool, ids ...models.ID) {
 	n.changed = make(chan struct{})
 }
 
+func (n *nodes) RefreshLater(node models.ID) { n.Refresh(node) }
+
 func (n *nodes) Refresh(node models.ID) {
 	assignment, err := n.platform.Assignment(context.Background(), node)
 	n.mu.Lock()
@@ -192,7 +194,7 @@ func (n *nodes) Refresh(node models.ID) {
 			delete(n.on, id)
 		}
 	}
-	n.inForce = max(n.inForce, assignment.Generation)
+	n.inForce[node] = max(n.inForce[node], assignment.Generation)
 	for _, instance := range assignment.Instances {
 		status := protocol.InstanceStatus{State: string(models.InstanceHealthy)}
 		if n.become != nil {
@@ -267,7 +269,7 @@ func (v view) Instance(id models.ID) (protocol.InstanceStatus, bool) {
 	status, known := v.observed[id]
 	return status, known
 }
-func (v view) Generation(models.ID) uint64 { return v.inForce }
+func (v view) Generation(node models.ID) uint64 { return v.inForce[node] }
 func (v view) Online(node models.ID) bool  { return !v.away[node] }
 func (v view) Trouble(models.ID) string    { return "" }
 

@@ -169,7 +169,7 @@ func (p *Platform) dropInstances(ctx context.Context, app models.App) error {
 	if err != nil {
 		return err
 	}
-	if err := p.change(ctx, rollout.Change{App: app.ID, Remove: instances}); err != nil {
+	if err := p.change(ctx, rollout.Change{App: app.ID, Remove: instances, Rerouted: true}); err != nil {
 		return err
 	}
 	const patience = 45 * time.Second // the drain limit, the stop grace, and some

@@ -112,6 +112,8 @@ func (n mortalNodes) Refresh(node models.ID) {
 	n.nodes.Refresh(node)
 }
 
+func (n mortalNodes) RefreshLater(node models.ID) { n.Refresh(node) }
+
 func (n mortalNodes) Wait(ctx context.Context, condition func(rollout.View) (bool, error)) error {
 	n.goOn()
 	return n.nodes.Wait(ctx, condition)

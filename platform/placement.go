@@ -43,13 +43,33 @@ func (p *Platform) applyBeside(ctx context.Context, change rollout.Change, besid
 			}
 		}
 		var err error
-		generations, err = tx.NextGenerations(ctx) // each node routes every App
+		generations, err = nextGenerations(ctx, tx, change)
 		return err
 	})
 	if err == nil {
 		p.guests.dismiss(idsOf(change.Remove))
 	}
 	return generations, err
+}
+
+// nextGenerations counts new Assignments: of every node where the change is one of
+// routes, as each node routes every App, and else of those that start or stop something.
+func nextGenerations(ctx context.Context, tx transaction, change rollout.Change) (map[models.ID]uint64, error) {
+	nodes := change.Nodes()
+	everywhere := len(nodes) == 0 || change.Rerouted || change.Live != nil
+	if !everywhere {
+		app, err := tx.App(ctx, change.App)
+		if err != nil {
+			return nil, err
+		}
+		everywhere = slices.ContainsFunc(slices.Concat(change.Add, change.Remove), func(instance models.Instance) bool {
+			return serves(app, instance)
+		})
+	}
+	if everywhere {
+		return tx.NextGenerations(ctx)
+	}
+	return tx.NextGenerationsOf(ctx, nodes)
 }
 
 func idsOf(instances []models.Instance) []models.ID {
@@ -125,9 +145,7 @@ func (p *Platform) change(ctx context.Context, change rollout.Change) error {
 
 func (p *Platform) changeBeside(ctx context.Context, change rollout.Change, beside func(transaction) error) error {
 	generations, err := p.applyBeside(ctx, change, beside)
-	for node := range generations {
-		p.Fleet.Refresh(node)
-	}
+	change.Announce(p.Fleet, generations)
 	return err
 }
 

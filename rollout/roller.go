@@ -12,10 +12,17 @@ import (
 	"github.com/skypanel/sky/models"
 )
 
+// Announcer lets agents know of changes.
+type Announcer interface {
+	// Refresh lets the node's agent know that its Assignment changed. RefreshLater
+	// does so behind those that Refresh was called for.
+	Refresh(node models.ID)
+	RefreshLater(node models.ID)
+}
+
 // Fleet is what a rollout needs of the nodes.
 type Fleet interface {
-	// Refresh lets the node's agent know that its Assignment changed.
-	Refresh(node models.ID)
+	Announcer
 	// Wait blocks until condition holds for what the agents observe, condition
 	// fails, or ctx ends.
 	Wait(ctx context.Context, condition func(View) (bool, error)) error
@@ -39,7 +46,33 @@ type Change struct {
 	Live *models.ID
 	// Running says that the App runs from now on, if it was stopped.
 	Running bool
+	// Rerouted says that the App's route changed beside this.
+	Rerouted bool
 	App     models.ID
+}
+
+// Nodes are those where the Change starts or stops something, each once.
+func (c Change) Nodes() []models.ID {
+	var nodes []models.ID
+	for _, instance := range slices.Concat(c.Add, c.Remove) {
+		if !slices.Contains(nodes, instance.NodeID) {
+			nodes = append(nodes, instance.NodeID)
+		}
+	}
+	return nodes
+}
+
+// Announce lets agents know of a Change: first those that start or stop something.
+func (c Change) Announce(to Announcer, generations map[models.ID]uint64) {
+	concerned := c.Nodes()
+	for _, node := range concerned {
+		to.Refresh(node)
+	}
+	for node := range generations {
+		if !slices.Contains(concerned, node) {
+			to.RefreshLater(node)
+		}
+	}
 }
 
 // Store makes a Change durable, in one transaction, together with a new
@@ -386,8 +419,6 @@ func (r *Roller) apply(ctx context.Context, change Change) (map[models.ID]uint64
 	if err != nil {
 		return nil, err
 	}
-	for node := range generations {
-		r.Fleet.Refresh(node)
-	}
+	change.Announce(r.Fleet, generations)
 	return generations, nil
 }

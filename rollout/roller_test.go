@@ -94,6 +94,8 @@ func (w *world) Apply(ctx context.Context, change Change) (map[models.ID]uint64,
 	return map[models.ID]uint64{w.nodes[0].ID: w.generation}, nil
 }
 
+func (w *world) RefreshLater(node models.ID) { w.Refresh(node) }
+
 func (w *world) Refresh(models.ID) {
 	w.let(func() {
 		wanted := map[models.ID]protocol.InstanceStatus{}

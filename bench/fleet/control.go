@@ -138,12 +138,13 @@ func (s *server) change(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) changeNode(ctx context.Context, number int) (taken, error) {
 	began, node := time.Now(), s.nodes[number].ID
-	generations, err := s.platform.Apply(ctx, rollout.Change{App: s.apps[0].ID, Add: []models.Instance{s.instance(number, 0)}})
+	change := rollout.Change{App: s.apps[0].ID, Add: []models.Instance{s.instance(number, 0)}}
+	generations, err := s.platform.Apply(ctx, change)
 	if err != nil {
 		return taken{}, err
 	}
 	stored := time.Now()
-	s.fleet.Refresh(node)
+	change.Announce(s.fleet, generations)
 	err = s.fleet.Wait(ctx, func(view fleet.View) (bool, error) { return view.Generation(node) >= generations[node], nil })
 	return taken{Stored: stored.Sub(began), Acknowledged: time.Since(stored)}, err
 }

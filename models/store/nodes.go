@@ -188,9 +188,20 @@ func marked(result *gorm.DB) (bool, error) {
 }
 
 // NextGenerations counts a new Assignment for every Node, and returns their numbers.
-// It locks the Nodes in the order of LockNodes, for a transaction that must not wait
-// for another that waits for it.
 func (s *Store) NextGenerations(ctx context.Context) (map[models.ID]uint64, error) {
+	return s.nextGenerations(ctx, nil)
+}
+
+// NextGenerationsOf counts a new Assignment for each of the Nodes, of which there is
+// one at least, and returns their numbers.
+func (s *Store) NextGenerationsOf(ctx context.Context, nodes []models.ID) (map[models.ID]uint64, error) {
+	return s.nextGenerations(ctx, nodes)
+}
+
+// nextGenerations is about all Nodes where it is told of none. It locks them in the
+// order of LockNodes, for a transaction that must not wait for another that waits for
+// it.
+func (s *Store) nextGenerations(ctx context.Context, nodes []models.ID) (map[models.ID]uint64, error) {
 	var rows []struct {
 		ID         models.ID
 		Generation uint64
@@ -198,11 +209,16 @@ func (s *Store) NextGenerations(ctx context.Context) (map[models.ID]uint64, erro
 	err := s.Transact(ctx, func(tx *Store) error {
 		var locked []models.ID
 		inOrder := forUpdate(tx.writer(ctx).Model(&models.Node{})).Order("name")
+		which, arguments := "", []any{models.NodeRemoved}
+		if len(nodes) > 0 {
+			inOrder = inOrder.Where("id IN ?", nodes)
+			which, arguments = " AND id IN ?", append(arguments, nodes)
+		}
 		if err := inOrder.Pluck("id", &locked).Error; err != nil {
 			return err
 		}
-		counted := "UPDATE paas_nodes SET generation = generation + 1 WHERE state <> ? RETURNING id, generation"
-		return tx.writer(ctx).Raw(counted, models.NodeRemoved).Scan(&rows).Error
+		counted := "UPDATE paas_nodes SET generation = generation + 1 WHERE state <> ?" + which + " RETURNING id, generation"
+		return tx.writer(ctx).Raw(counted, arguments...).Scan(&rows).Error
 	})
 	if err != nil {
 		return nil, fmt.Errorf("count assignments: %w", err)
