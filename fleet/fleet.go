@@ -73,7 +73,7 @@ type Fleet struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
-	turns   chan struct{} // holds a token for each Assignment that is computed later
+	turns chan struct{} // holds a token for each Assignment that is computed later
 
 	mu      sync.Mutex
 	closed  bool

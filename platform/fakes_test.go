@@ -154,7 +154,7 @@ type nodes struct {
 	observed map[models.ID]protocol.InstanceStatus
 	on       map[models.ID]models.ID // by Instance, the node that observes it
 	away     map[models.ID]bool
-	inForce  map[models.ID]uint64    // generations, by node
+	inForce  map[models.ID]uint64 // generations, by node
 	// become decides what an Instance turns into; nil lets it be healthy.
 	become func(protocol.Instance) protocol.InstanceStatus
 	// serve is at the agents' end of terminals.
@@ -270,8 +270,8 @@ func (v view) Instance(id models.ID) (protocol.InstanceStatus, bool) {
 	return status, known
 }
 func (v view) Generation(node models.ID) uint64 { return v.inForce[node] }
-func (v view) Online(node models.ID) bool  { return !v.away[node] }
-func (v view) Trouble(models.ID) string    { return "" }
+func (v view) Online(node models.ID) bool       { return !v.away[node] }
+func (v view) Trouble(models.ID) string         { return "" }
 
 // stage is a Platform with an admin, one App and one node.
 type stage struct {

@@ -48,7 +48,7 @@ type Change struct {
 	Running bool
 	// Rerouted says that the App's route changed beside this.
 	Rerouted bool
-	App     models.ID
+	App      models.ID
 }
 
 // Nodes are those where the Change starts or stops something, each once.

@@ -120,14 +120,15 @@ func (s *server) run(ctx context.Context, p plan) error {
 	return nil
 }
 
-// change gives a node one more instance, and answers when its agent has it.
+// change gives a node one more instance, and answers when its agent has it. With
+// routes=changed it is the switch of a rollout, whose routes every agent has then.
 func (s *server) change(w http.ResponseWriter, r *http.Request) {
 	number, err := strconv.Atoi(r.FormValue("node"))
 	if err != nil || number < 0 || number >= len(s.nodes) {
 		http.Error(w, "no such node", http.StatusBadRequest)
 		return
 	}
-	took, err := s.changeNode(r.Context(), number)
+	took, err := s.changeNode(r.Context(), number, r.FormValue("routes") == "changed")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "change:", err)
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -136,9 +137,9 @@ func (s *server) change(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(took)
 }
 
-func (s *server) changeNode(ctx context.Context, number int) (taken, error) {
+func (s *server) changeNode(ctx context.Context, number int, rerouted bool) (taken, error) {
 	began, node := time.Now(), s.nodes[number].ID
-	change := rollout.Change{App: s.apps[0].ID, Add: []models.Instance{s.instance(number, 0)}}
+	change := rollout.Change{App: s.apps[0].ID, Add: []models.Instance{s.instance(number, 0)}, Rerouted: rerouted}
 	generations, err := s.platform.Apply(ctx, change)
 	if err != nil {
 		return taken{}, err
@@ -146,7 +147,20 @@ func (s *server) changeNode(ctx context.Context, number int) (taken, error) {
 	stored := time.Now()
 	change.Announce(s.fleet, generations)
 	err = s.fleet.Wait(ctx, func(view fleet.View) (bool, error) { return view.Generation(node) >= generations[node], nil })
-	return taken{Stored: stored.Sub(began), Acknowledged: time.Since(stored)}, err
+	took := taken{Stored: stored.Sub(began), Acknowledged: time.Since(stored)}
+	if err != nil {
+		return took, err
+	}
+	err = s.fleet.Wait(ctx, func(view fleet.View) (bool, error) {
+		for other, generation := range generations {
+			if view.Generation(other) < generation {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+	took.Everywhere = time.Since(stored)
+	return took, err
 }
 
 // instance is a worker of an app on a node.

@@ -24,11 +24,12 @@ import (
 
 // plan is what is measured.
 type plan struct {
-	agents  int
-	apps    int
-	changes int
-	window  time.Duration
-	serve   string
+	agents   int
+	apps     int
+	changes  int
+	switches int
+	window   time.Duration
+	serve    string
 }
 
 func main() {
@@ -36,6 +37,7 @@ func main() {
 	flag.IntVar(&p.agents, "agents", 10_000, "how many agents there are")
 	flag.IntVar(&p.apps, "apps", 100, "how many apps run on them")
 	flag.IntVar(&p.changes, "changes", 300, "how many assignments are changed, quiet and under the flood each")
+	flag.IntVar(&p.switches, "switches", 20, "how many changes of routes there are, which concern every agent")
 	flag.DurationVar(&p.window, "window", 70*time.Second, "for how long heartbeats are watched; the database is written once a minute")
 	flag.StringVar(&p.serve, "serve", "", "for the benchmark's own use: be the control plane, in this directory")
 	flag.Parse()
@@ -86,6 +88,9 @@ func measureLinked(ctx context.Context, p plan, c *control, agents *agents) erro
 	if err := change(ctx, "quiet", p, c); err != nil {
 		return err
 	}
+	if err := switches(ctx, p, c); err != nil {
+		return err
+	}
 	flooded, stop := agents.flood(ctx)
 	err := change(ctx, "while one agent floods", p, c)
 	stop()
@@ -120,16 +125,32 @@ func watchHeartbeats(ctx context.Context, p plan, c *control, agents *agents) er
 func change(ctx context.Context, when string, p plan, c *control) error {
 	var stored, acknowledged []time.Duration
 	for range p.changes {
-		took, err := c.change(ctx, 1+rand.IntN(p.agents-1))
+		took, err := c.change(ctx, 1+rand.IntN(p.agents-1), false)
 		if err != nil {
 			return err
 		}
 		stored, acknowledged = append(stored, took.Stored), append(acknowledged, took.Acknowledged)
 	}
-	ms := func(values []time.Duration, share float64) float64 {
-		return float64(lab.Quantile(values, share).Microseconds()) / 1000
-	}
 	fmt.Printf("%d changed assignments, %s: transaction p50 %.1f ms, p99 %.1f ms; then to its acknowledgement p50 %.1f ms, p99 %.1f ms\n", p.changes, when,
 		ms(stored, 0.5), ms(stored, 0.99), ms(acknowledged, 0.5), ms(acknowledged, 0.99))
+	return nil
+}
+
+func ms(values []time.Duration, share float64) float64 {
+	return float64(lab.Quantile(values, share).Microseconds()) / 1000
+}
+
+// switches changes routes, one after the other, with something to start on one node.
+func switches(ctx context.Context, p plan, c *control) error {
+	var stored, acknowledged, everywhere []time.Duration
+	for range p.switches {
+		took, err := c.change(ctx, 1+rand.IntN(p.agents-1), true)
+		if err != nil {
+			return err
+		}
+		stored, acknowledged, everywhere = append(stored, took.Stored), append(acknowledged, took.Acknowledged), append(everywhere, took.Everywhere)
+	}
+	fmt.Printf("%d changes of routes: transaction p50 %.1f ms; acknowledged by the node that acts after p50 %.1f ms, p99 %.1f ms; by all after p50 %.0f ms, p99 %.0f ms\n",
+		p.switches, ms(stored, 0.5), ms(acknowledged, 0.5), ms(acknowledged, 0.99), ms(everywhere, 0.5), ms(everywhere, 0.99))
 	return nil
 }

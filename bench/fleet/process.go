@@ -55,8 +55,9 @@ type credential struct {
 	Instance string
 }
 
-// taken is how long one change took.
-type taken struct{ Stored, Acknowledged time.Duration }
+// taken is how long one change took: until it was stored, and from then on until the
+// node had it, and until every node that it concerns had.
+type taken struct{ Stored, Acknowledged, Everywhere time.Duration }
 
 func startControl(ctx context.Context, p plan, dir string) (*control, error) {
 	program, err := os.Executable()
@@ -84,9 +85,14 @@ func (c *control) stop() error {
 	return err
 }
 
-// change changes the assignment of a node and waits until it is acknowledged.
-func (c *control) change(ctx context.Context, node int) (taken, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, fmt.Sprintf("%s/change?node=%d", c.started.URL, node), http.NoBody)
+// change changes the assignment of a node, or with rerouted that of all, and waits until
+// it is acknowledged.
+func (c *control) change(ctx context.Context, node int, rerouted bool) (taken, error) {
+	url := fmt.Sprintf("%s/change?node=%d", c.started.URL, node)
+	if rerouted {
+		url += "&routes=changed"
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, http.NoBody)
 	if err != nil {
 		return taken{}, err
 	}
