@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"reflect"
 	"sync"
@@ -19,6 +20,9 @@ const (
 	recheckEvery = 3 * time.Second
 	// eventPatience bounds the write of one event to a reader that stalls.
 	eventPatience = 10 * time.Second
+	// aliveEvery is how often a stream says that it lives: proxies end those that are
+	// silent for longer (WHATWG HTML, section 9.2.7).
+	aliveEvery = 15 * time.Second
 )
 
 // source is what a stream reads. find looks up its subject and refuses who may
@@ -48,6 +52,7 @@ func stream[Input, Subject any](s *server, routes huma.API, described huma.Opera
 			response.SetHeader("Cache-Control", "no-store")
 			out := newEvents(response)
 			err := s.watched(response.Context(), func(ctx context.Context) error {
+				defer out.keepAlive()()
 				return from.read(ctx, subject, input, out.send)
 			}, func(ctx context.Context) error {
 				_, err := from.find(ctx, input)
@@ -100,8 +105,15 @@ func (s *server) watch(ctx context.Context, allowed func(context.Context) error)
 
 // events writes server-sent events.
 type events struct {
-	to    http.ResponseWriter
-	flush *http.ResponseController
+	mu    sync.Mutex
+	to    io.Writer
+	flush flusher
+}
+
+// flusher is what a stream needs of http.ResponseController.
+type flusher interface {
+	Flush() error
+	SetWriteDeadline(deadline time.Time) error
 }
 
 func newEvents(response huma.Context) *events {
@@ -126,12 +138,43 @@ func (e *events) write(head string, event any) error {
 	if err != nil {
 		return fmt.Errorf("encode event: %w", err)
 	}
+	return e.print(fmt.Sprintf("%sdata: %s\n\n", head, data))
+}
+
+func (e *events) print(text string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	// A connection without deadlines blocks for as long as its reader does.
 	_ = e.flush.SetWriteDeadline(time.Now().Add(eventPatience))
-	if _, err := fmt.Fprintf(e.to, "%sdata: %s\n\n", head, data); err != nil {
+	if _, err := io.WriteString(e.to, text); err != nil {
 		return fmt.Errorf("send event: %w", err)
 	}
 	return e.flush.Flush()
+}
+
+// keepAlive sends a comment every now and then, until the function that it returns is
+// called.
+func (e *events) keepAlive() (end func()) {
+	ended := make(chan struct{})
+	var keeper sync.WaitGroup
+	keeper.Go(func() {
+		ticker := time.NewTicker(aliveEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ended:
+				return
+			case <-ticker.C:
+			}
+			if e.print(": alive\n\n") != nil { // whoever sends an event learns it too
+				return
+			}
+		}
+	})
+	return func() {
+		close(ended)
+		keeper.Wait()
+	}
 }
 
 // eventsOf describes a stream of such messages.
