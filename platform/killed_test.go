@@ -21,6 +21,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 	}
 	for name, change := range changes() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			var m *mortals
 			step := 0
 			for lived := false; !lived && !t.Failed(); step++ {

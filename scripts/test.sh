@@ -25,11 +25,11 @@ SKY_TEST_OASDIFF=$(oasdiff)
 export SKY_TEST_OASDIFF
 say "tests"
 # SQLite's driver is pure Go, which the race detector makes ten times slower: the
-# package that uses it most runs without on SQLite, and with it on PostgreSQL.
+# packages that use it most run without on SQLite, and with it on PostgreSQL.
 packages=$(go list "$@")
-heavy=$(grep '/platform$' <<<"$packages" || true)
-CGO_ENABLED=1 go test -race -count=1 -timeout 30m $(grep -v '/platform$' <<<"$packages")
-[ -z "$heavy" ] || go test -count=1 -timeout 20m "$heavy"
+heavy=$(grep -E 'sky/(api|platform)$' <<<"$packages" || true)
+CGO_ENABLED=1 go test -race -count=1 -timeout 30m $(grep -vE 'sky/(api|platform)$' <<<"$packages")
+[ -z "$heavy" ] || go test -count=1 -timeout 20m $heavy
 say "tests on PostgreSQL"
 export SKY_TEST_DATABASE=postgres
 CGO_ENABLED=1 go test -race -count=1 -timeout 20m ./api ./platform
