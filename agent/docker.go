@@ -107,6 +107,13 @@ func (d *docker) mine() filters.Args {
 	return filters.NewArgs(filters.Arg("label", labelNode+"="+d.node))
 }
 
+// ofApp selects what belongs to an App on this Node.
+func (d *docker) ofApp(appID string) filters.Args {
+	wanted := d.mine()
+	wanted.Add("label", labelAppID+"="+appID)
+	return wanted
+}
+
 // Apps implements engine.
 func (d *docker) Apps(ctx context.Context) ([]string, error) {
 	if err := d.agree(ctx); err != nil {
@@ -141,9 +148,7 @@ func (d *docker) List(ctx context.Context, appID string) ([]container, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
-	wanted := d.mine()
-	wanted.Add("label", labelAppID+"="+appID)
-	summaries, err := d.client.ContainerList(ctx, containertypes.ListOptions{All: true, Filters: wanted})
+	summaries, err := d.client.ContainerList(ctx, containertypes.ListOptions{All: true, Filters: d.ofApp(appID)})
 	if err != nil {
 		return nil, dockerError("list containers", err)
 	}

@@ -117,9 +117,7 @@ func (d *docker) RemoveNetwork(ctx context.Context, appID string) error {
 	defer d.subnet.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
-	ours := d.mine()
-	ours.Add("label", labelAppID+"="+appID)
-	found, err := d.client.NetworkList(ctx, network.ListOptions{Filters: ours})
+	found, err := d.client.NetworkList(ctx, network.ListOptions{Filters: d.ofApp(appID)})
 	if err != nil {
 		return dockerError("list networks", err)
 	}

@@ -71,8 +71,7 @@ func (s *swarm) List(ctx context.Context, appID string) ([]container, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
-	wanted := s.mine()
-	wanted.Add("label", labelAppID+"="+appID)
+	wanted := s.ofApp(appID)
 	services, err := s.services(ctx, wanted)
 	if err != nil {
 		return nil, err

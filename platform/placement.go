@@ -69,7 +69,7 @@ func nextGenerations(ctx context.Context, tx transaction, change rollout.Change)
 	if everywhere {
 		return tx.NextGenerations(ctx)
 	}
-	return tx.NextGenerationsOf(ctx, nodes)
+	return tx.NextGenerations(ctx, nodes...)
 }
 
 func idsOf(instances []models.Instance) []models.ID {

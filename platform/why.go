@@ -143,12 +143,14 @@ func describeFiles(before, now map[string]string) string {
 // formersAtMost is how many Builds are looked through for one of the same inputs.
 const formersAtMost = 50
 
-// formers lists the App's Builds whose images may be had again.
+// formers lists the App's Builds whose images may be had again, the newest of each
+// fingerprint.
 func (p *Platform) formers(ctx context.Context, app models.ID) ([]buildpipeline.Former, error) {
 	builds, err := p.Store.Builds(ctx, app, formersAtMost)
 	var formers []buildpipeline.Former
 	for _, build := range builds {
-		if build.State != models.BuildSucceeded || build.Fingerprint == "" {
+		known := slices.ContainsFunc(formers, func(former buildpipeline.Former) bool { return former.Fingerprint == build.Fingerprint })
+		if build.State != models.BuildSucceeded || build.Fingerprint == "" || known {
 			continue
 		}
 		former := buildpipeline.Former{Fingerprint: build.Fingerprint, Number: build.Number, Image: build.Image}

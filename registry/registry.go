@@ -138,13 +138,19 @@ func (r *Registry) serve(w http.ResponseWriter, request *http.Request) {
 		return
 	}
 	r.sweeping.RLock()
-	at := time.Now()
-	_ = os.Chtimes(r.layerPath(layer), at, at) // one that is not there has no age
+	r.makeYoung(layer)
 	damaged := r.serveLayer(w, request, layer)
 	r.sweeping.RUnlock()
 	if damaged {
 		r.discard(layer)
 	}
+}
+
+// makeYoung keeps a layer for the grace period from now on. One that is not there has no
+// age.
+func (r *Registry) makeYoung(hex string) {
+	at := time.Now()
+	_ = os.Chtimes(r.layerPath(hex), at, at)
 }
 
 func (r *Registry) layerPath(hex string) string {
@@ -200,15 +206,19 @@ func (r *Registry) lacks(layer v1.Descriptor) bool {
 }
 
 func (r *Registry) manifests(ctx context.Context, repository string) (distribution.ManifestService, error) {
-	name, err := reference.WithName(repository)
-	if err != nil {
-		return nil, fmt.Errorf("name %q: %w", repository, err)
-	}
-	opened, err := r.images.Repository(ctx, name)
+	opened, err := r.repository(ctx, repository)
 	if err != nil {
 		return nil, err
 	}
 	return opened.Manifests(ctx)
+}
+
+func (r *Registry) repository(ctx context.Context, name string) (distribution.Repository, error) {
+	named, err := reference.WithName(name)
+	if err != nil {
+		return nil, fmt.Errorf("name %q: %w", name, err)
+	}
+	return r.images.Repository(ctx, named)
 }
 
 // Share puts a manifest of one repository into another too. No layer is copied.
@@ -241,28 +251,23 @@ func (r *Registry) Share(ctx context.Context, from, manifest, to string) error {
 // mount makes layers of one repository another's too. A sweep that crosses it finds
 // them young.
 func (r *Registry) mount(ctx context.Context, from string, layers []v1.Descriptor, to string) error {
-	name, err := reference.WithName(to)
-	if err != nil {
-		return fmt.Errorf("name %q: %w", to, err)
-	}
-	opened, err := r.images.Repository(ctx, name)
+	source, err := r.repository(ctx, from)
 	if err != nil {
 		return err
 	}
-	source, err := reference.WithName(from)
+	target, err := r.repository(ctx, to)
 	if err != nil {
-		return fmt.Errorf("name %q: %w", from, err)
+		return err
 	}
 	r.sweeping.RLock()
 	defer r.sweeping.RUnlock()
 	for _, layer := range layers {
-		at := time.Now()
-		_ = os.Chtimes(r.layerPath(layer.Digest.Encoded()), at, at)
-		canonical, err := reference.WithDigest(source, layer.Digest)
+		r.makeYoung(layer.Digest.Encoded())
+		canonical, err := reference.WithDigest(source.Named(), layer.Digest)
 		if err != nil {
 			return err
 		}
-		upload, err := opened.Blobs(ctx).Create(ctx, storage.WithMountFrom(canonical))
+		upload, err := target.Blobs(ctx).Create(ctx, storage.WithMountFrom(canonical))
 		if mounted := (distribution.ErrBlobMounted{}); errors.As(err, &mounted) {
 			continue
 		}

@@ -40,11 +40,7 @@ func (b builders) Attach(ctx context.Context, id models.ID, places int, dial fun
 }
 
 // openFarm makes what gives builds to machines.
-func (c *controlPlane) openFarm(ctx context.Context) error {
-	extraCA, err := c.config.readCA()
-	if err != nil {
-		return err
-	}
+func (c *controlPlane) openFarm(ctx context.Context, extraCA []byte) error {
 	nodes, err := c.store.Nodes(ctx)
 	if err != nil {
 		return err

@@ -93,10 +93,9 @@ func (i *images) Share(ctx context.Context, from models.ID, manifest string, to 
 
 // mayPull lets a node pull the images of what it runs, and of what it builds.
 func mayPull(p *platform.Platform, farm *buildfarm.Farm) func(*http.Request, string) bool {
-	pushes := mayPush(p, farm)
 	return func(r *http.Request, repository string) bool {
 		node, err := p.AuthenticateAgent(r.Context(), r.Header.Get("Authorization"))
-		return err == nil && (repository == "" || p.NodeRuns(r.Context(), node, repository) || pushes(r, repository))
+		return err == nil && (repository == "" || p.NodeRuns(r.Context(), node, repository) || builds(farm, node, repository))
 	}
 }
 
@@ -104,7 +103,12 @@ func mayPull(p *platform.Platform, farm *buildfarm.Farm) func(*http.Request, str
 func mayPush(p *platform.Platform, farm *buildfarm.Farm) func(*http.Request, string) bool {
 	return func(r *http.Request, repository string) bool {
 		node, err := p.AuthenticateAgent(r.Context(), r.Header.Get("Authorization"))
-		app, unknown := models.ParseID(repository)
-		return err == nil && unknown == nil && farm.Builds(node, app)
+		return err == nil && builds(farm, node, repository)
 	}
+}
+
+// builds reports whether a node builds just now what a repository is of.
+func builds(farm *buildfarm.Farm, node models.ID, repository string) bool {
+	app, err := models.ParseID(repository)
+	return err == nil && farm.Builds(node, app)
 }

@@ -173,7 +173,7 @@ func (c *controlPlane) open(ctx context.Context) error {
 	if c.images, err = openImages(ctx, c.config.dataDir); err != nil {
 		return err
 	}
-	if err := c.openFarm(ctx); err != nil {
+	if err := c.openFarm(ctx, extraCA); err != nil {
 		return err
 	}
 	c.images.farm = c.farm

@@ -187,21 +187,10 @@ func marked(result *gorm.DB) (bool, error) {
 	return result.RowsAffected > 0, nil
 }
 
-// NextGenerations counts a new Assignment for every Node, and returns their numbers.
-func (s *Store) NextGenerations(ctx context.Context) (map[models.ID]uint64, error) {
-	return s.nextGenerations(ctx, nil)
-}
-
-// NextGenerationsOf counts a new Assignment for each of the Nodes, of which there is
-// one at least, and returns their numbers.
-func (s *Store) NextGenerationsOf(ctx context.Context, nodes []models.ID) (map[models.ID]uint64, error) {
-	return s.nextGenerations(ctx, nodes)
-}
-
-// nextGenerations is about all Nodes where it is told of none. It locks them in the
-// order of LockNodes, for a transaction that must not wait for another that waits for
-// it.
-func (s *Store) nextGenerations(ctx context.Context, nodes []models.ID) (map[models.ID]uint64, error) {
+// NextGenerations counts a new Assignment for each of the Nodes, or for every one where
+// none is named, and returns their numbers. It locks them in the order of LockNodes, for
+// a transaction that must not wait for another that waits for it.
+func (s *Store) NextGenerations(ctx context.Context, nodes ...models.ID) (map[models.ID]uint64, error) {
 	var rows []struct {
 		ID         models.ID
 		Generation uint64
